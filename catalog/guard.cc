@@ -1,0 +1,98 @@
+#include "catalog/guard.h"
+
+#include <sys/stat.h>
+#include <sys/statfs.h>
+
+#include <cerrno>
+#include <nlohmann/json.hpp>
+
+#include "dedup/base/limits.h"
+#include "dedup/base/log.h"
+
+namespace varve {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kFolder = "replica";
+constexpr const char* kPath = "replica/guard";
+constexpr size_t kGuardBytesMax = 64 * kKiB;
+
+struct Place {
+  std::string filesystem;
+  uint64_t inode = 0;
+  friend bool operator==(const Place&, const Place&) = default;
+};
+
+Result<Place> place_of(const std::string& root) {
+  const std::string folder = root + "/" + kFolder;
+  struct stat status;
+  struct statfs filesystem;
+  if (::stat(folder.c_str(), &status) != 0 || ::statfs(folder.c_str(), &filesystem) != 0) {
+    return error_from_errno(errno, folder);
+  }
+  ByteView fsid(reinterpret_cast<const uint8_t*>(&filesystem.f_fsid), sizeof filesystem.f_fsid);
+  return Place{to_hex(fsid), status.st_ino};
+}
+
+struct Parsed {
+  Guard guard;
+  Place place;
+};
+
+/// nullopt unless every field is there and of its form.
+std::optional<Parsed> parse(ByteView bytes, const StoreId& store) {
+  const json parsed = json::parse(as_text(bytes), nullptr, false);
+  if (!parsed.is_object()) return std::nullopt;
+  const auto text = [](const json& object, const char* name) {
+    const auto found = object.find(name);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  const auto version = parsed.find("format_version");
+  const auto place = parsed.find("place");
+  if (version == parsed.end() || *version != kFormatVersion) return std::nullopt;
+  if (place == parsed.end() || !place->is_object()) return std::nullopt;
+  const auto inode = place->find("inode");
+  const auto replica = ReplicaId::from_hex(text(parsed, "replica_id"));
+  const auto writer = WriterId::from_hex(text(parsed, "writer"));
+  if (!replica || !writer || text(parsed, "store_id") != store.hex()) return std::nullopt;
+  if (inode == place->end() || !inode->is_number_unsigned()) return std::nullopt;
+  return Parsed{{*replica, *writer}, {text(*place, "filesystem"), inode->get<uint64_t>()}};
+}
+
+}  // namespace
+
+Result<GuardFound> read_guard(Storage& storage, const std::string& root, const StoreId& store) {
+  GuardFound found;
+  const Result<Bytes> bytes = read_whole(storage, kPath, kGuardBytesMax);
+  if (!bytes.ok() && bytes.error().code() == Errc::kNotFound) return found;
+  if (!bytes.ok() && bytes.error().code() != Errc::kTooLarge) return bytes.error();
+  const std::optional<Parsed> parsed = bytes.ok() ? parse(*bytes, store) : std::nullopt;
+  if (!parsed) {
+    log_warning(root + "/" + kPath + ": makes no sense for this store; it counts as absent");
+    return found;
+  }
+  if (parsed->place == VARVE_TRY(place_of(root))) {
+    found.guard = parsed->guard;
+  } else {
+    found.moved = parsed->guard;
+  }
+  return found;
+}
+
+Result<void> write_guard(Storage& storage, const std::string& root, const StoreId& store,
+                         const Guard& guard) {
+  VARVE_TRY(storage.make_directories(kFolder));
+  const Place place = VARVE_TRY(place_of(root));
+  const json content = {
+      {"format_version", kFormatVersion},
+      {"store_id", store.hex()},
+      {"replica_id", guard.replica.hex()},
+      {"writer", guard.writer.hex()},
+      {"place", {{"filesystem", place.filesystem}, {"inode", place.inode}}},
+  };
+  return write_whole(storage, kPath, as_bytes(content.dump(2) + "\n"));
+}
+
+}  // namespace varve

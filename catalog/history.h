@@ -1,0 +1,118 @@
+// What was published, by whom, and what is in force: snapshots, lists and records of a store.
+//
+// Reads immutable files only, so it serves mounted and unmounted stores, with keys. Any thread (one
+// mutex). What does not verify is logged once and counts as absent until its bytes change.
+// Publishing keeps the order lists < snapshots < records, gives the next sequence, and links to the
+// writer's head.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "catalog/history_format.h"
+#include "dedup/base/clock.h"
+#include "dedup/base/storage.h"
+
+namespace varve {
+
+struct SnapshotInfo {
+  FileHash hash;
+  WriterId writer;
+  uint64_t sequence = 0;
+  Nanoseconds time = 0;
+  SnapshotHeader header;
+  std::string set_name;  // as it was then
+  std::string name;      // shown name: NAME, or NAME@writer where two writers chose the same
+};
+
+/// A set that has snapshots.
+struct SetInfo {
+  SetId id;
+  std::string
+      name;  // shown name: the newest snapshot's, or that and @writer where two sets have the same
+  WriterId writer;  // of the newest snapshot
+};
+
+class History {
+ public:
+  /// Reads what is there: newest base first, then what it does not cover. Drops bind that name
+  /// `replica` (zeros: none do).
+  static Result<std::unique_ptr<History>> open(Storage& storage, const Keyring& keyring,
+                                               Clock& clock, Random& random,
+                                               const ReplicaId& replica = {});
+  ~History();
+
+  /// Notices files that came or went since (cp, absorb, heal). Costs three directory listings.
+  Result<void> refresh();
+  /// Changes whenever the answer of snapshots() may have changed.
+  uint64_t version() const;
+
+  /// In force and not dropped here, checkpoints left out, oldest first.
+  std::vector<SnapshotInfo> snapshots() const;
+  std::vector<SnapshotInfo> snapshots_of(const SetId& set) const;
+  /// Sets that have snapshots, by shown name.
+  std::vector<SetInfo> sets() const;
+  /// Checkpoints of all writers, newest first.
+  std::vector<SnapshotInfo> checkpoints() const;
+  std::optional<SnapshotInfo> find(const SetId& set, std::string_view shown_name) const;
+  /// Reads and verifies the snapshot's file. kNotFound if there is none, or none that verifies.
+  Result<SnapshotBody> body(const FileHash& snapshot) const;
+  /// The policy in force for a set: JSON.
+  std::optional<std::string> policy(const SetId& set) const;
+
+  /// The packs of a list and all its bases.
+  Result<std::vector<PackInfo>> packs_of_list(const FileHash& list) const;
+  /// The packs of every list that can be read; those that cannot are logged.
+  std::vector<PackInfo> listed_packs() const;
+  /// Bases deeper than 64 must be written out flat.
+  Result<uint8_t> list_depth(const FileHash& list) const;
+  /// Whether the files of all packs of the list are here; their bytes are not looked at.
+  Result<bool> is_whole(const FileHash& list) const;
+
+  // Publishing, as `writer`, who took over from `succeeded`: their checkpoints are pruned with its
+  // own.
+  void become(const WriterId& writer, std::vector<WriterId> succeeded = {});
+  WriterId writer() const;
+  std::vector<WriterId> succeeded() const;
+  uint64_t highest_sequence() const;
+  /// The newest that a writer published, as far as known here.
+  std::optional<BaseRecord::Head> head(const WriterId& writer) const;
+  /// Called before anything is published, with the highest sequence about to be given: remembers it
+  /// durably, so that a writer that was restored from an image notices. Its error stops the
+  /// publication. It must not call the History.
+  using BeforePublish = std::function<Result<void>(
+      const WriterId&, const std::vector<WriterId>& succeeded, uint64_t sequence)>;
+  void before_publish(BeforePublish callback);
+  /// Lists that stay although no snapshot names them: what the next lists build on. It must not
+  /// call the History.
+  void keep_lists(std::function<std::vector<FileHash>()> callback);
+
+  struct NewSnapshot {
+    SnapshotClass snapshot_class = SnapshotClass::kSet;
+    SetId set;
+    SnapshotBody body;
+    std::vector<FileHash> bases;
+    std::vector<PackInfo> rows;
+  };
+  /// kExists if this writer has a snapshot of the set with that name.
+  Result<SnapshotInfo> publish_snapshot(const NewSnapshot& snapshot);
+  Result<void> publish_record(const std::vector<Statement>& statements);
+  /// Drops for this replica: the statement first, then the snapshot's file and lists that nothing
+  /// names any more. kPermission if the snapshot is locked.
+  Result<void> drop(const FileHash& snapshot);
+  /// Checkpoints of this writer, and of those it succeeds, beyond the newest two go; no statement
+  /// needed.
+  Result<void> prune_checkpoints();
+  /// All that is in force; removes the records that it covers.
+  Result<void> publish_base();
+
+ private:
+  struct State;
+  explicit History(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace varve

@@ -1,0 +1,273 @@
+// Reading what is there: records first, since a base vouches for snapshots; then lists and
+// snapshots.
+#include <algorithm>
+
+#include "catalog/history_state.h"
+#include "catalog/statement.h"
+#include "dedup/base/checksum.h"
+#include "dedup/base/limits.h"
+#include "dedup/base/log.h"
+
+namespace varve {
+
+namespace {
+
+constexpr size_t kHistoryFileBytesMax = 256 * kMiB;
+
+/// A set's snapshot holds that set's tree and no other.
+Result<void> check_shape(const SnapshotHeader& header, const SnapshotBody& body) {
+  const bool of_set = header.snapshot_class == SnapshotClass::kSet;
+  const bool fits = of_set ? body.trees.size() == 1 && body.trees[0].set == header.set
+                           : !body.trees.empty() && body.trees[0].set.is_zero();
+  if (!fits) return Error(Errc::kCorrupt, "holds other sets than its header says");
+  return {};
+}
+
+}  // namespace
+
+const char* folder_of(HistoryKind kind) {
+  switch (kind) {
+    case HistoryKind::kList:
+      return "lists";
+    case HistoryKind::kSnapshot:
+      return "snapshots";
+    case HistoryKind::kRecord:
+      return "records";
+  }
+  return "";
+}
+
+std::string history_path(HistoryKind kind, const FileHash& hash) {
+  return std::string(folder_of(kind)) + "/" + hash.hex();
+}
+
+Result<void> History::State::load() {
+  bool any = VARVE_TRY(load_records());
+  if (VARVE_TRY(load_lists())) any = true;
+  if (VARVE_TRY(load_snapshots())) any = true;
+  if (any) changed();
+  return {};
+}
+
+Result<std::set<FileHash>> History::State::names_in(HistoryKind kind) {
+  std::set<FileHash> names;
+  auto entries = storage.list(folder_of(kind));
+  if (!entries.ok() && entries.error().code() == Errc::kNotFound) return names;
+  if (!entries.ok()) return std::move(entries).error();
+  for (const StorageEntry& entry : *entries) {
+    const std::optional<FileHash> hash = FileHash::from_hex(entry.name);
+    if (hash && !entry.is_directory && hash->hex() == entry.name) names.insert(*hash);
+  }
+  return names;
+}
+
+Result<Envelope> History::State::read_envelope(HistoryKind kind, const FileHash& hash) {
+  const Bytes file = VARVE_TRY(read_whole(storage, history_path(kind, hash), kHistoryFileBytesMax));
+  if (sha256(file) != hash) {
+    return Error(Errc::kCorrupt, "is damaged: its bytes do not hash to its name");
+  }
+  Envelope envelope = VARVE_TRY(decode_envelope(file, keyring.store_id(), {}, &keyring));
+  if (envelope.kind != kind) return Error(Errc::kCorrupt, "lies in the wrong folder");
+  return envelope;
+}
+
+void History::State::refuse(HistoryKind kind, const FileHash& hash, const Error& error) {
+  const std::string path = history_path(kind, hash);
+  if (error.code() == Errc::kNotFound || !refused.insert(path).second) return;
+  log_warning(path + ": " + error.message() + "; it counts as absent");
+}
+
+std::optional<Envelope> History::State::read_verified(HistoryKind kind, const FileHash& hash) {
+  Result<Envelope> envelope = read_envelope(kind, hash);
+  if (envelope.ok()) {
+    refused.erase(history_path(kind, hash));
+    return std::move(envelope).value();
+  }
+  refuse(kind, hash, envelope.error());
+  return std::nullopt;
+}
+
+void History::State::note_head(const WriterId& by, uint64_t sequence, const FileHash& hash) {
+  highest_sequence = std::max(highest_sequence, sequence);
+  BaseRecord::Head& head = heads[by];
+  const bool newer = sequence > head.sequence;
+  const bool fork = sequence == head.sequence && !head.hash.is_zero() && head.hash != hash;
+  if (by == writer && !writer.is_zero() && (newer || fork)) {
+    const WriterId renewed = random.id<WriterId>();
+    log_warning("writer " + writer.hex() + " meets its own id with sequence " +
+                std::to_string(sequence) +
+                ", which it did not give: the store was copied or restored while it lived on "
+                "elsewhere; it goes on as writer " +
+                renewed.hex());
+    succeeded.push_back(writer);
+    writer = renewed;
+  }
+  if (newer) head = {by, sequence, hash};
+}
+
+// Records.
+
+void History::State::apply_statement(const WriterId& by, uint64_t sequence,
+                                     const Statement& statement) {
+  const Result<std::string> subject = subject_of(statement);
+  if (!subject.ok()) return;  // apply_record has checked it
+  BaseRecord::InForce& current = in_force[*subject];
+  const bool wins = std::pair(sequence, by) > std::pair(current.sequence, current.writer);
+  if (wins) current = {by, sequence, statement};
+}
+
+bool History::State::apply_record(const FileHash& hash, const Envelope& envelope) {
+  auto statements = decode_statements(envelope.readable, envelope.sealed_plain);
+  Result<void> fits;
+  std::vector<BaseRecord> bases;
+  if (!statements.ok()) fits = std::move(statements).error();
+  for (size_t i = 0; fits.ok() && i < statements->size(); i++) {
+    const Statement& statement = (*statements)[i];
+    if (statement.type == StatementType::kBase) {
+      Result<BaseRecord> base = decode_base(statement);
+      if (base.ok()) {
+        bases.push_back(std::move(base).value());
+      } else {
+        fits = std::move(base).error();
+      }
+    } else if (Result<std::string> subject = subject_of(statement); !subject.ok()) {
+      fits = std::move(subject).error();
+    }
+  }
+  if (!fits.ok()) {
+    refuse(HistoryKind::kRecord, hash, fits.error());
+    return false;
+  }
+  for (const BaseRecord& base : bases) {
+    for (const BaseRecord::InForce& one : base.statements) {
+      apply_statement(one.writer, one.sequence, one.statement);
+    }
+    for (const BaseRecord::Snapshot& snapshot : base.snapshots) {
+      covered.emplace(snapshot.hash, snapshot);
+    }
+    for (const BaseRecord::Head& head : base.heads) {
+      note_head(head.writer, head.sequence, head.hash);
+    }
+    newest_base_sequence = std::max(newest_base_sequence, envelope.sequence);
+  }
+  for (const Statement& statement : *statements) {
+    apply_statement(envelope.writer, envelope.sequence, statement);
+  }
+  note_head(envelope.writer, envelope.sequence, hash);
+  return true;
+}
+
+Result<bool> History::State::load_records() {
+  const std::set<FileHash> names = VARVE_TRY(names_in(HistoryKind::kRecord));
+  bool any = false;
+  std::erase_if(records, [&](const FileHash& hash) { return !names.contains(hash); });
+  for (const FileHash& hash : names) {
+    if (records.contains(hash)) continue;
+    const std::optional<Envelope> envelope = read_verified(HistoryKind::kRecord, hash);
+    if (!envelope || !apply_record(hash, *envelope)) continue;
+    records.insert(hash);
+    any = true;
+  }
+  return any;
+}
+
+// Lists and snapshots.
+
+Result<bool> History::State::load_lists() {
+  const std::set<FileHash> names = VARVE_TRY(names_in(HistoryKind::kList));
+  std::erase_if(lists, [&](const FileHash& hash) { return !names.contains(hash); });
+  std::erase_if(list_nodes, [&](const auto& node) { return !names.contains(node.first); });
+  std::set<FileHash> vouched;
+  for (const auto& [hash, snapshot] : covered) vouched.insert(snapshot.header.list);
+  for (const FileHash& hash : names) {
+    if (lists.contains(hash)) continue;
+    if (!vouched.contains(hash)) {
+      const std::optional<Envelope> envelope = read_verified(HistoryKind::kList, hash);
+      if (!envelope) continue;
+      note_head(envelope->writer, envelope->sequence, hash);
+    }
+    lists.insert(hash);
+  }
+  return false;
+}
+
+bool History::State::add_snapshot(const FileHash& hash) {
+  const std::optional<Envelope> envelope = read_verified(HistoryKind::kSnapshot, hash);
+  if (!envelope) return false;
+  const Result<SnapshotHeader> header = decode_snapshot_header(envelope->readable);
+  const Result<SnapshotBody> body = decode_snapshot_body(envelope->sealed_plain);
+  Result<void> fits;
+  if (!header.ok()) fits = header.error();
+  if (fits.ok() && !body.ok()) fits = body.error();
+  if (fits.ok()) fits = check_shape(*header, *body);
+  if (!fits.ok()) {
+    refuse(HistoryKind::kSnapshot, hash, fits.error());
+    return false;
+  }
+  SnapshotInfo info{hash, envelope->writer, envelope->sequence, envelope->time, *header,
+                    "",   body->name};
+  if (header->snapshot_class == SnapshotClass::kSet) info.set_name = body->trees[0].set_name;
+  snapshots[hash] = std::move(info);
+  note_head(envelope->writer, envelope->sequence, hash);
+  return true;
+}
+
+Result<bool> History::State::load_snapshots() {
+  const std::set<FileHash> names = VARVE_TRY(names_in(HistoryKind::kSnapshot));
+  bool any = std::erase_if(snapshots, [&](const auto& s) { return !names.contains(s.first); }) > 0;
+  for (const FileHash& hash : names) {
+    if (snapshots.contains(hash)) continue;
+    const auto vouched = covered.find(hash);
+    const bool damaged = refused.contains(history_path(HistoryKind::kSnapshot, hash));
+    if (vouched != covered.end() && !damaged) {
+      const BaseRecord::Snapshot& base = vouched->second;
+      snapshots[hash] = {hash,        base.writer,   base.sequence, base.time,
+                         base.header, base.set_name, base.name};
+      any = true;
+    } else if (add_snapshot(hash)) {
+      any = true;
+    }
+  }
+  return any;
+}
+
+// Shown names.
+
+namespace {
+
+std::string short_hex(ByteView id) {
+  return to_hex(id.first(4));
+}
+
+/// The oldest keeps NAME, so that a name once shown stays; others get @writer, or @hash where that
+/// is taken too.
+void choose_shown_names(std::vector<SnapshotInfo>& oldest_first) {
+  std::set<std::pair<SetId, std::string>> taken;
+  for (SnapshotInfo& info : oldest_first) {
+    const std::string chosen = info.name;
+    if (taken.contains({info.header.set, info.name})) {
+      info.name = chosen + "@" + short_hex(info.writer.view());
+    }
+    if (taken.contains({info.header.set, info.name})) {
+      info.name = chosen + "@" + short_hex(info.hash.view());
+    }
+    taken.emplace(info.header.set, info.name);
+  }
+}
+
+}  // namespace
+
+void History::State::changed() {
+  version++;
+  shown.clear();
+  for (const auto& [hash, info] : snapshots) {
+    const bool checkpoint = info.header.snapshot_class == SnapshotClass::kCheckpoint;
+    if (!checkpoint && !is_dropped(hash)) shown.push_back(info);
+  }
+  std::sort(shown.begin(), shown.end(), [](const SnapshotInfo& a, const SnapshotInfo& b) {
+    return std::pair(a.sequence, a.writer) < std::pair(b.sequence, b.writer);
+  });
+  choose_shown_names(shown);
+}
+
+}  // namespace varve

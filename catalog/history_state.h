@@ -1,0 +1,118 @@
+// The inside of History, shared by the files that implement it: loading (history_load), asking
+// (history), publishing (history_publish).
+//
+// Nothing here locks; History's calls hold `mutex` around everything.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "catalog/history.h"
+
+namespace varve {
+
+inline constexpr int kListDepthMax = 64;
+inline constexpr uint64_t kPublicationsPerBase = 32;
+inline constexpr size_t kCheckpointsKept = 2;
+
+struct History::State {
+  State(Storage& storage_in, const Keyring& keyring_in, Clock& clock_in, Random& random_in,
+        const ReplicaId& replica_in)
+      : storage(storage_in),
+        keyring(keyring_in),
+        clock(clock_in),
+        random(random_in),
+        replica(replica_in) {}
+
+  struct ListNode {
+    uint8_t depth = 0;
+    std::vector<FileHash> bases;
+  };
+  struct Loaded {
+    Envelope envelope;
+    Bytes file;
+  };
+
+  Storage& storage;
+  const Keyring& keyring;
+  Clock& clock;
+  Random& random;
+  const ReplicaId replica;
+
+  std::mutex mutex;
+  uint64_t version = 1;
+  WriterId writer;
+  std::vector<WriterId> succeeded;
+  BeforePublish before_publish;
+  std::function<std::vector<FileHash>()> keep_lists;
+
+  // What is here. Names of snapshots are the chosen ones; shown names are made in `shown`.
+  std::map<FileHash, SnapshotInfo> snapshots;
+  std::set<FileHash> lists, records;
+  std::map<FileHash, ListNode> list_nodes;           // read lazily
+  std::map<FileHash, BaseRecord::Snapshot> covered;  // headers that bases vouch for
+  std::map<std::string, BaseRecord::InForce> in_force;
+  std::map<WriterId, BaseRecord::Head> heads;
+  uint64_t highest_sequence = 0;
+  uint64_t newest_base_sequence = 0;
+  std::set<std::string> refused;                // paths that were logged
+  std::map<std::string, FileHash> newest_born;  // by class and set: the last list published here
+  std::vector<SnapshotInfo> shown;              // derived at every change
+
+  // history_load.cc
+  Result<void> load();
+  Result<bool> load_records();
+  Result<bool> load_lists();
+  Result<bool> load_snapshots();
+  Result<std::set<FileHash>> names_in(HistoryKind kind);
+  /// nullopt if the file is not there or does not verify (logged once).
+  std::optional<Envelope> read_verified(HistoryKind kind, const FileHash& hash);
+  Result<Envelope> read_envelope(HistoryKind kind, const FileHash& hash);
+  void refuse(HistoryKind kind, const FileHash& hash, const Error& error);
+  bool apply_record(const FileHash& hash, const Envelope& envelope);
+  void apply_statement(const WriterId& by, uint64_t sequence, const Statement& statement);
+  bool add_snapshot(const FileHash& hash);
+  void note_head(const WriterId& by, uint64_t sequence, const FileHash& hash);
+  void changed();
+
+  // history.cc
+  bool is_dropped(const FileHash& snapshot) const;
+  bool is_locked(const FileHash& snapshot) const;
+  Result<PackList> read_list(const FileHash& list);
+  Result<const ListNode*> list_node(const FileHash& list);
+  /// Visits `list` and all its bases once each.
+  Result<void> walk_lists(const FileHash& list,
+                          const std::function<Result<void>(const FileHash&, PackList)>& visit);
+  Result<std::vector<PackInfo>> packs_of(const FileHash& list);
+
+  // history_publish.cc
+  struct Publication {
+    HistoryKind kind;
+    Bytes readable, sealed_plain;
+    bool sealed = false;
+    Nanoseconds time = 0;
+  };
+  /// Whether this writer has a snapshot of that name in force: other writers' are told apart when
+  /// they are shown.
+  bool has_own(const SetId& set, const std::string& name) const;
+  Result<void> announce(uint64_t count);
+  Result<FileHash> publish(const Publication& publication);
+  Result<FileHash> publish_list(std::vector<FileHash> bases, std::vector<PackInfo> rows,
+                                Nanoseconds time);
+  Result<void> publish_statements(const std::vector<Statement>& statements);
+  Result<void> publish_base();
+  void publish_base_if_due();
+  BaseRecord base() const;
+  Result<void> remove_file(HistoryKind kind, const FileHash& hash);
+  /// Removes each of `candidates`, and then its bases, as far as nothing names them.
+  Result<void> remove_unnamed_lists(std::vector<FileHash> candidates,
+                                    const std::vector<FileHash>& kept);
+  /// The same where a list that stays does no harm: a failure is logged.
+  void tidy_lists(std::vector<FileHash> candidates, const std::vector<FileHash>& kept);
+};
+
+const char* folder_of(HistoryKind kind);
+std::string history_path(HistoryKind kind, const FileHash& hash);
+
+}  // namespace varve

@@ -1,0 +1,113 @@
+#include "catalog/posix_acl.h"
+
+#include <algorithm>
+
+#include "dedup/base/codec.h"
+
+namespace varve {
+namespace {
+
+constexpr uint32_t kVersion = 2;
+constexpr size_t kHeaderBytes = 4;
+constexpr size_t kEntryBytes = 8;
+
+constexpr uint16_t kUserObject = 0x01;
+constexpr uint16_t kUser = 0x02;
+constexpr uint16_t kGroupObject = 0x04;
+constexpr uint16_t kGroup = 0x08;
+constexpr uint16_t kMask = 0x10;
+constexpr uint16_t kOther = 0x20;
+
+}  // namespace
+
+Result<PosixAcl> PosixAcl::decode(std::string_view xattr) {
+  PosixAcl acl;
+  if (xattr.empty()) return acl;
+  Decoder in(as_bytes(xattr));
+  uint32_t version = in.u32();
+  if (in.failed() || (xattr.size() - kHeaderBytes) % kEntryBytes != 0) return Errc::kInvalid;
+  if (version != kVersion) return Errc::kUnsupported;
+  while (in.remaining() > 0) {
+    Entry entry;
+    entry.tag = in.u16();
+    entry.permissions = in.u16();
+    entry.id = in.u32();
+    acl.entries_.push_back(entry);
+  }
+  if (!acl.empty() && !acl.is_valid()) return Errc::kInvalid;
+  return acl;
+}
+
+std::string PosixAcl::encode() const {
+  Encoder out;
+  out.u32(kVersion);
+  for (const Entry& entry : entries_) out.u16(entry.tag).u16(entry.permissions).u32(entry.id);
+  return std::string(as_text(out.view()));
+}
+
+bool PosixAcl::is_valid() const {
+  // Tags are powers of two in their order; only those with a name may come again.
+  uint16_t seen = 0;
+  for (const Entry& entry : entries_) {
+    if (entry.permissions > 7) return false;
+    bool is_named = entry.tag == kUser || entry.tag == kGroup;
+    bool is_known = is_named || entry.tag == kUserObject || entry.tag == kGroupObject ||
+                    entry.tag == kMask || entry.tag == kOther;
+    if (!is_known || seen > (is_named ? 2 * entry.tag - 1 : entry.tag - 1)) return false;
+    seen |= entry.tag;
+  }
+  constexpr uint16_t kRequired = kUserObject | kGroupObject | kOther;
+  if ((seen & kRequired) != kRequired) return false;
+  return (seen & (kUser | kGroup)) == 0 || (seen & kMask) != 0;
+}
+
+PosixAcl::Entry* PosixAcl::find(uint16_t tag) {
+  auto found = std::find_if(entries_.begin(), entries_.end(),
+                            [tag](const Entry& entry) { return entry.tag == tag; });
+  return found == entries_.end() ? nullptr : &*found;
+}
+
+PosixAcl::Entry* PosixAcl::group_class() {
+  Entry* mask = find(kMask);
+  return mask != nullptr ? mask : find(kGroupObject);
+}
+
+uint16_t PosixAcl::mode() const {
+  uint16_t user = 0, group = 0, other = 0;
+  bool masked = false;
+  for (const Entry& entry : entries_) {
+    if (entry.tag == kUserObject) user = entry.permissions;
+    if (entry.tag == kOther) other = entry.permissions;
+    if (entry.tag == kGroupObject && !masked) group = entry.permissions;
+    if (entry.tag == kMask) {
+      group = entry.permissions;
+      masked = true;
+    }
+  }
+  return static_cast<uint16_t>(user << 6 | group << 3 | other);
+}
+
+bool PosixAcl::is_mode_only() const {
+  return entries_.size() <= 3;
+}
+
+void PosixAcl::set_mode(uint16_t mode) {
+  if (empty()) return;
+  find(kUserObject)->permissions = mode >> 6 & 7;
+  group_class()->permissions = mode >> 3 & 7;
+  find(kOther)->permissions = mode & 7;
+}
+
+uint16_t PosixAcl::restrict_to(uint16_t mode) {
+  if (empty()) return mode;
+  Entry* const classes[] = {find(kUserObject), group_class(), find(kOther)};
+  uint16_t allowed = 0;
+  for (int i = 0; i < 3; i++) {
+    int shift = 6 - 3 * i;
+    classes[i]->permissions = static_cast<uint16_t>(classes[i]->permissions & (mode >> shift) & 7);
+    allowed = static_cast<uint16_t>(allowed | classes[i]->permissions << shift);
+  }
+  return static_cast<uint16_t>((mode & 07000) | allowed);
+}
+
+}  // namespace varve

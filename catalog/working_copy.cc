@@ -1,0 +1,189 @@
+#include "catalog/working_copy.h"
+
+#include <algorithm>
+
+#include "catalog/recovery.h"
+#include "catalog/schema.h"
+#include "catalog/working_copy_state.h"
+#include "dedup/base/log.h"
+
+namespace varve {
+
+namespace {
+
+constexpr uint32_t kViewNumberMax = (1U << 22) - 1;
+
+}  // namespace
+
+WorkingCopy::WorkingCopy(std::unique_ptr<State> state) : state_(std::move(state)) {}
+WorkingCopy::~WorkingCopy() = default;
+
+const std::string& WorkingCopy::root() const {
+  return state_->root;
+}
+const StoreConfig& WorkingCopy::config() const {
+  return state_->config;
+}
+const Chunker& WorkingCopy::chunker() const {
+  return *state_->chunker;
+}
+LiveTree& WorkingCopy::tree() {
+  return *state_->tree;
+}
+Committer& WorkingCopy::committer() {
+  return *state_->committer;
+}
+Snapshotter& WorkingCopy::snapshotter() {
+  return *state_->snapshotter;
+}
+History& WorkingCopy::history() {
+  return *state_->history;
+}
+Ingest& WorkingCopy::ingest() {
+  return *state_->ingest;
+}
+Fetch& WorkingCopy::fetch() {
+  return *state_->fetch;
+}
+ChunkIndex& WorkingCopy::index() {
+  return *state_->index;
+}
+PackStore& WorkingCopy::packs() {
+  return *state_->packs;
+}
+Storage& WorkingCopy::storage() {
+  return *state_->storage;
+}
+
+// Closing.
+
+Result<void> WorkingCopy::State::seal_packs() {
+  VARVE_TRY(committer->seal_open(PackClass::kData));
+  VARVE_TRY(committer->seal_open(PackClass::kCatalog));
+  return committer->commit();
+}
+
+Result<void> WorkingCopy::State::name_writer_in_guard() {
+  const WriterId writer = history->writer();
+  if (guard->writer == writer) return {};
+  for (const SnapshotInfo& checkpoint : history->checkpoints()) {
+    if (checkpoint.writer != writer) continue;
+    guard->writer = writer;
+    return write_guard(*storage, root, config.store_id, *guard);
+  }
+  return {};
+}
+
+void WorkingCopy::State::shut_down() {
+  read_ahead.reset();  // runs what is queued, while all that it needs is there
+  snapshotter.reset();
+  committer.reset();
+  tree.reset();
+  unfolder.reset();
+  staged.reset();
+  fetch.reset();
+  ingest.reset();
+  compressors.reset();
+  index.reset();
+  packs.reset();
+  history.reset();
+  kv.reset();
+  lock.reset();
+}
+
+Result<void> WorkingCopy::close(
+    const std::function<Result<void>(const Snapshotter::Moment&)>& quiesce) {
+  State& state = *state_;
+  // Whether a checkpoint is due is seen in the tree, so everything has to be there first. Without
+  // one the working copy has all that is committed: an error here must not keep that from it.
+  Result<void> checkpointed = quiesce([] { return Result<void>(); });
+  if (checkpointed.ok() && state.snapshotter->checkpoint_due()) {
+    auto taken = state.snapshotter->take({SnapshotClass::kCheckpoint, 0, ""}, quiesce);
+    if (!taken.ok()) checkpointed = std::move(taken).error();
+  }
+  VARVE_TRY(state.committer->commit());
+  VARVE_TRY(state.seal_packs());
+  VARVE_TRY(std::move(checkpointed));
+  VARVE_TRY(state.history->prune_checkpoints());
+  VARVE_TRY(state.name_writer_in_guard());
+  VARVE_TRY(state.index->settle());
+  state.shut_down();
+  return {};
+}
+
+// Revert.
+
+namespace {
+
+Result<SnapshotTree> tree_of_set(const SnapshotBody& body, const SetId& set) {
+  for (const SnapshotTree& tree : body.trees) {
+    if (tree.set == set) return tree;
+  }
+  return Error(Errc::kNotFound, "the snapshot does not hold that set");
+}
+
+}  // namespace
+
+Result<void> WorkingCopy::revert(uint32_t set, const SnapshotInfo& snapshot) {
+  State& state = *state_;
+  const std::optional<LiveTree::Set> live = state.tree->set(set);
+  if (!live || live->row.removed) return Error(Errc::kNotFound, "there is no such set");
+  const SnapshotBody body = VARVE_TRY(state.history->body(snapshot.hash));
+  const SnapshotTree from = VARVE_TRY(tree_of_set(body, live->row.id));
+
+  // The next list has to name the packs of what becomes live, and is written out flat: what it
+  // built on may not know them.
+  const std::vector<PackInfo> packs = VARVE_TRY(state.history->packs_of_list(snapshot.header.list));
+  state.know_packs(packs, true);
+  VARVE_TRY(build_next_list_on(set, std::nullopt, packs, *state.tree, *state.staged));
+  const uint64_t next_number = std::max(live->row.next_number, from.next_number);
+  VARVE_TRY(state.tree->replace_tree(set, from.top.inode, from.top.xattrs, from.top.below,
+                                     from.links, next_number));
+  return state.committer->commit();
+}
+
+// Views.
+
+void WorkingCopy::State::know_packs(const std::vector<PackInfo>& listed, bool for_ever) {
+  KvBatch rows;
+  for (const PackInfo& info : listed) {
+    if (!packs->find(info.pack)) packs->add(info);
+    if (for_ever) rows.emplace(key::pack(info.pack), encode(info));
+  }
+  if (!rows.empty()) staged->apply(std::move(rows));
+}
+
+Result<void> WorkingCopy::State::know_packs_of(const FileHash& snapshot) {
+  if (!viewed.insert(snapshot).second) return {};
+  const std::vector<WriterId> mine = history->succeeded();
+  for (const SnapshotInfo& info : history->snapshots()) {
+    if (info.hash != snapshot || info.writer == history->writer()) continue;
+    if (std::find(mine.begin(), mine.end(), info.writer) != mine.end()) continue;
+    know_packs(VARVE_TRY(history->packs_of_list(info.header.list)), false);
+  }
+  return {};
+}
+
+Result<uint32_t> WorkingCopy::view_number(const FileHash& snapshot, const SetId& set) {
+  State& state = *state_;
+  std::lock_guard lock(state.views_mutex);
+  const Result<void> known_packs = state.know_packs_of(snapshot);
+  if (!known_packs.ok()) log_warning(known_packs.error().message());
+  const std::string row = key::view(snapshot, set);
+  if (const auto known = VARVE_TRY(state.staged->get(row))) return decode_u32(*known);
+  const std::string counter = key::meta("views");
+  uint32_t number = 1;
+  if (const auto last = VARVE_TRY(state.staged->get(counter))) {
+    number = VARVE_TRY(decode_u32(*last)) + 1;
+  }
+  if (number > kViewNumberMax) {
+    return Error(Errc::kNoSpace, "there are no more numbers for snapshots' views");
+  }
+  KvBatch batch;
+  batch.emplace(row, encode_u32(number));
+  batch.emplace(counter, encode_u32(number));
+  state.staged->apply(std::move(batch));
+  return number;
+}
+
+}  // namespace varve

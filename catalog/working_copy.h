@@ -1,0 +1,68 @@
+// A store opened for writing, by one process: everything between the storage and the files, put
+// together in order.
+//
+// open: store.json -> lock -> keyring -> database -> guard, history, writer -> packs, open packs
+// recovered -> index -> live tree (or rebuild). The working copy is rebuilt from the store's files
+// when it is missing or refused; a log line says so.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "catalog/committer.h"
+#include "catalog/history.h"
+#include "catalog/live_tree.h"
+#include "catalog/snapshotter.h"
+#include "dedup/chunker.h"
+#include "dedup/fetch.h"
+#include "dedup/ingest.h"
+
+namespace varve {
+
+class WorkingCopy {
+ public:
+  struct Options {
+    size_t cache_bytes = 256u << 20;
+    size_t pending_bytes_max = 64u << 20;
+    int compression_level = 3;
+    size_t threads = 0;      // 0: as many as there are processors
+    std::string mountpoint;  // for who meets the lock
+  };
+  /// `root` is the store's directory. kBusy "mounted by PID on HOST" if another process has it.
+  static Result<std::unique_ptr<WorkingCopy>> open(const std::string& root,
+                                                   const AccessSecret& secret,
+                                                   const Options& options, Metrics& metrics);
+  /// Takes a checkpoint if something changed, seals what is open, closes. After it only the
+  /// destructor may be called. `quiesce` is called once or twice; where it, or the checkpoint,
+  /// fails, what is in the tree is committed all the same.
+  Result<void> close(const std::function<Result<void>(const Snapshotter::Moment&)>& quiesce);
+  /// Without close: as after a crash.
+  ~WorkingCopy();
+
+  const std::string& root() const;
+  const StoreConfig& config() const;
+  const Chunker& chunker() const;
+  LiveTree& tree();
+  Committer& committer();
+  Snapshotter& snapshotter();
+  History& history();
+  Ingest& ingest();
+  Fetch& fetch();
+  ChunkIndex& index();
+  PackStore& packs();
+  Storage& storage();
+
+  /// The live tree of the set becomes what the snapshot shows, at once, and durable on return. Not
+  /// while a snapshot is taken.
+  Result<void> revert(uint32_t set, const SnapshotInfo& snapshot);
+  /// The number that goes into a snapshot's inode numbers; the same for ever in this working copy.
+  /// Below 2^22.
+  Result<uint32_t> view_number(const FileHash& snapshot, const SetId& set);
+
+ private:
+  struct State;
+  explicit WorkingCopy(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace varve

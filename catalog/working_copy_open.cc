@@ -1,0 +1,268 @@
+// Opening a working copy, step by step in the order of the header.
+#include <filesystem>
+#include <thread>
+
+#include "catalog/recovery.h"
+#include "catalog/schema.h"
+#include "catalog/working_copy_state.h"
+#include "dedup/base/lmdb_kv.h"
+#include "dedup/base/log.h"
+#include "dedup/base/posix_storage.h"
+
+namespace varve {
+
+namespace {
+
+constexpr const char* kDatabase = "local/db";
+constexpr const char* kOpenPacks = "local/open";
+constexpr const char* kIndex = "local/index";
+constexpr std::string_view kRefused = "refused-";
+constexpr size_t kCompressionQueue = 64;
+constexpr size_t kReadAheadThreads = 2;
+constexpr size_t kReadAheadQueue = 64;
+
+/// Only the newest refused working copy is kept; these are local/'s own files, so plain calls do.
+void remove_older_refused(const std::string& root, const std::string& newest) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(root + "/local", error)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(kRefused) || name == newest) continue;
+    std::error_code failed;
+    std::filesystem::remove_all(entry.path(), failed);
+    if (failed) log_warning(entry.path().string() + " stays: " + failed.message());
+  }
+}
+
+Result<bool> is_empty(KvView& view) {
+  const std::unique_ptr<KvCursor> cursor = VARVE_TRY(view.cursor());
+  VARVE_TRY(cursor->seek(std::string(1, '\0')));
+  return !cursor->valid();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<WorkingCopy>> WorkingCopy::open(const std::string& root,
+                                                       const AccessSecret& secret,
+                                                       const Options& options, Metrics& metrics) {
+  auto state = std::make_unique<State>(root, options, metrics);
+  VARVE_TRY(state->open_files(secret));
+  VARVE_TRY(state->open_database());
+  VARVE_TRY(state->open_history());
+  VARVE_TRY(state->choose_writer());
+  VARVE_TRY(state->open_packs());
+  VARVE_TRY(state->open_pipeline());
+  VARVE_TRY(state->open_tree());
+  if (state->rebuild) VARVE_TRY(state->take_first_checkpoint());
+  VARVE_TRY(state->release_orphans());
+  return std::unique_ptr<WorkingCopy>(new WorkingCopy(std::move(state)));
+}
+
+Result<void> WorkingCopy::State::open_files(const AccessSecret& secret) {
+  storage = VARVE_TRY(open_posix_storage(root));
+  config = VARVE_TRY(in_context(read_store_config(*storage), root));
+  VARVE_TRY(storage->make_directories("local"));
+  lock = VARVE_TRY(StoreLock::acquire(root, options.mountpoint, clock));
+  keyring.emplace(VARVE_TRY(open_keyring(*storage, config, secret)));
+  for (const char* folder :
+       {"packs", "catalog", "lists", "snapshots", "records", kDatabase, kOpenPacks, kIndex}) {
+    VARVE_TRY(storage->make_directories(folder));
+  }
+  return {};
+}
+
+// The database.
+
+Result<bool> WorkingCopy::State::is_ours(Kv& database) {
+  const std::unique_ptr<KvView> view = VARVE_TRY(database.view());
+  const auto store = VARVE_TRY(view->get(key::meta("store")));
+  const auto schema = VARVE_TRY(view->get(key::meta("schema")));
+  if (!store || *store != as_text(config.store_id.view()) || !schema) return false;
+  const Result<uint32_t> version = decode_u32(*schema);
+  return version.ok() && *version == kSchemaVersion;
+}
+
+Result<void> WorkingCopy::State::move_aside(const std::string& why) {
+  kv.reset();
+  const std::string base = std::string(kRefused) + utc_name(clock.now());
+  std::string name = base;
+  for (int i = 2; VARVE_TRY(storage->exists("local/" + name)); i++) {
+    name = base + "-" + std::to_string(i);
+  }
+  const std::string folder = "local/" + name;
+  log_warning("the working copy in local/ is refused: " + why + "; it is moved to " + folder);
+  VARVE_TRY(storage->make_directories(folder));
+  VARVE_TRY(storage->rename(kDatabase, folder + "/db"));
+  VARVE_TRY(storage->rename(kOpenPacks, folder + "/open"));
+  VARVE_TRY(storage->make_directories(kDatabase));
+  VARVE_TRY(storage->make_directories(kOpenPacks));
+  remove_older_refused(root, name);
+  return {};
+}
+
+Result<void> WorkingCopy::State::open_database() {
+  const std::string path = root + "/" + kDatabase;
+  Result<std::unique_ptr<Kv>> opened = open_lmdb_kv(path);
+  if (opened.ok()) {
+    kv = std::move(opened).value();
+    const std::unique_ptr<KvView> view = VARVE_TRY(kv->view());
+    rebuild = VARVE_TRY(is_empty(*view));
+    if (rebuild) return {};
+    Result<bool> ours = is_ours(*kv);
+    if (ours.ok() && *ours) return {};
+  } else if (opened.error().code() != Errc::kCorrupt) {
+    return std::move(opened).error();
+  }
+  VARVE_TRY(move_aside(opened.ok() ? "it is of another version or another store"
+                                   : opened.error().message()));
+  rebuild = true;
+  kv = VARVE_TRY(open_lmdb_kv(path));
+  return {};
+}
+
+// History and the writer.
+
+Result<void> WorkingCopy::State::open_history() {
+  GuardFound found = VARVE_TRY(read_guard(*storage, root, config.store_id));
+  guard = found.guard;
+  if (!guard) {
+    fresh_guard = true;
+    if (found.moved) {
+      log_warning(root + " was copied or restored: it is a replica of its own from now on");
+    }
+    // Until this place's writer has a checkpoint, a rebuild goes by the newest one of any.
+    guard = Guard{random.id<ReplicaId>(), WriterId()};
+    VARVE_TRY(write_guard(*storage, root, config.store_id, *guard));
+  }
+  history = VARVE_TRY(History::open(*storage, *keyring, clock, random, guard->replica));
+  return {};
+}
+
+Result<void> WorkingCopy::State::choose_writer() {
+  std::optional<WriterHead> head = VARVE_TRY(read_writer_head(*storage));
+  std::string renewed;
+  if (!head || rebuild) {
+    head = WriterHead{random.id<WriterId>(), 0, {}};
+  } else if (fresh_guard) {
+    renewed = "the store was copied or restored";
+  } else if (const auto published = history->head(head->writer);
+             published && published->sequence > head->sequence) {
+    renewed = "writer " + head->writer.hex() + " meets its own id with sequence " +
+              std::to_string(published->sequence) + ", which it did not give";
+  }
+  if (!renewed.empty()) {
+    const WriterId old = head->writer;
+    head->writer = random.id<WriterId>();
+    head->sequence = 0;
+    head->succeeded.push_back(old);
+    log_warning(renewed + "; it goes on as writer " + head->writer.hex());
+  }
+  VARVE_TRY(write_writer_head(*storage, *head));
+  history->become(head->writer, head->succeeded);
+  history->before_publish([this](const WriterId& writer, const std::vector<WriterId>& succeeded,
+                                 uint64_t sequence) -> Result<void> {
+    return write_writer_head(*storage, {writer, sequence, succeeded});
+  });
+  return {};
+}
+
+// Packs and the pipeline.
+
+Result<void> WorkingCopy::State::open_packs() {
+  hasher = std::make_unique<Hasher>(*keyring);
+  chunker = std::make_unique<Chunker>(*keyring, config.chunker);
+  packs = std::make_unique<PackStore>(*storage, *keyring, random, history->writer(), metrics);
+  index = VARVE_TRY(open_chunk_index(*storage, root, kIndex));
+  const std::unique_ptr<KvView> view = VARVE_TRY(kv->view());
+  KvBatch changes = VARVE_TRY(recover_packs(*view, *packs, *index));
+  if (rebuild) changes.merge(VARVE_TRY(rebuild_packs(*history, *packs, *index)));
+  complete_index(*storage, *packs, *index);
+  // Of a rebuild nothing is stored before all of it is.
+  staged = std::make_unique<StagedKv>(*kv);
+  if (rebuild) {
+    changes[key::meta("store")] = std::string(as_text(config.store_id.view()));
+    staged->apply(std::move(changes));
+  } else if (!changes.empty()) {
+    VARVE_TRY(kv->commit(changes));
+  }
+  return {};
+}
+
+Result<void> WorkingCopy::State::open_pipeline() {
+  size_t threads = options.threads;
+  if (threads == 0) threads = std::max(1U, std::thread::hardware_concurrency());
+  compressors = make_thread_pool("varve-compress", threads, kCompressionQueue);
+  read_ahead = make_thread_pool("varve-ahead", kReadAheadThreads, kReadAheadQueue);
+  Ingest::Options ingest_options;
+  ingest_options.pending_bytes_max = options.pending_bytes_max;
+  ingest_options.compression_level = options.compression_level;
+  ingest = std::make_unique<Ingest>(*packs, *index, *hasher, *compressors, metrics, ingest_options);
+  fetch = std::make_unique<Fetch>(*packs, *index, ingest.get(), read_ahead.get(), metrics,
+                                  options.cache_bytes);
+  return {};
+}
+
+// The tree.
+
+Result<void> WorkingCopy::State::open_tree() {
+  unfolder = std::make_unique<TreeUnfolder>(*fetch);
+  tree = VARVE_TRY(LiveTree::open(*staged, unfolder.get(), clock, random));
+  history->keep_lists([this] {
+    std::vector<FileHash> lists;
+    for (const LiveTree::Set& set : tree->sets()) {
+      if (set.row.newest_list) lists.push_back(*set.row.newest_list);
+    }
+    return lists;
+  });
+  committer = std::make_unique<Committer>(*staged, *tree, *ingest);
+  snapshotter = std::make_unique<Snapshotter>(*staged, *tree, *committer, *ingest, *index, *packs,
+                                              *fetch, *history, *storage);
+  if (rebuild) VARVE_TRY(rebuild_tree());
+  return {};
+}
+
+Result<void> WorkingCopy::State::rebuild_tree() {
+  std::optional<WriterId> guarded;
+  if (!guard->writer.is_zero()) guarded = guard->writer;
+  const RebuiltTrees trees = VARVE_TRY(choose_live_trees(*history, guarded));
+  if (trees.writer) {
+    log_info("local/ was missing or refused: the working copy is rebuilt from the store's files: " +
+             std::to_string(history->snapshots().size()) + " snapshots, " +
+             std::to_string(packs->sealed_packs().size()) + " packs, live trees of " +
+             std::to_string(trees.trees.size()) + " sets as writer " + trees.writer->hex() +
+             " left them at " + utc_iso(trees.trees.empty() ? 0 : trees.trees[0].from.time));
+    if (!trees.by_guard) {
+      log_warning(
+          "replica/guard names no writer of these files: the live trees are those of the "
+          "writer with the newest checkpoint");
+    }
+    std::vector<WriterId> succeeded = history->succeeded();
+    succeeded.push_back(*trees.writer);
+    VARVE_TRY(write_writer_head(*storage, {history->writer(), 0, succeeded}));
+    history->become(history->writer(), succeeded);
+    VARVE_TRY(adopt_live_trees(trees, *history, *tree, *staged));
+  } else {
+    guard->writer = history->writer();  // nobody has published anything: this one will
+    VARVE_TRY(write_guard(*storage, root, config.store_id, *guard));
+  }
+  if (staged->freeze()) VARVE_TRY(staged->commit_frozen({}));
+  return {};
+}
+
+Result<void> WorkingCopy::State::take_first_checkpoint() {
+  if (history->succeeded().empty()) return {};  // a new store
+  VARVE_TRY(history->publish_base());
+  const Snapshotter::Request request{SnapshotClass::kCheckpoint, 0, ""};
+  const auto taken =
+      snapshotter->take(request, [](const Snapshotter::Moment& moment) { return moment(); });
+  if (taken.ok()) return name_writer_in_guard();
+  log_warning("no checkpoint after the rebuild: " + taken.error().message());
+  return {};
+}
+
+Result<void> WorkingCopy::State::release_orphans() {
+  const std::vector<Ino> orphans = VARVE_TRY(tree->orphans());
+  for (const Ino ino : orphans) VARVE_TRY(tree->release(ino));
+  return {};
+}
+
+}  // namespace varve

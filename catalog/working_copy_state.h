@@ -1,0 +1,82 @@
+// The inside of WorkingCopy: what it is made of, in the order of making. Included by
+// catalog/working_copy*.cc alone.
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <set>
+
+#include "catalog/guard.h"
+#include "catalog/store_lock.h"
+#include "catalog/unfold.h"
+#include "catalog/working_copy.h"
+#include "catalog/writer_head.h"
+#include "dedup/base/executor.h"
+#include "dedup/base/kv.h"
+#include "dedup/base/metrics.h"
+
+namespace varve {
+
+struct WorkingCopy::State {
+  State(std::string root_in, const Options& options_in, Metrics& metrics_in)
+      : root(std::move(root_in)), options(options_in), metrics(metrics_in) {}
+  ~State() { shut_down(); }
+
+  const std::string root;
+  const Options options;
+  Metrics& metrics;
+  Clock& clock = system_clock();
+  Random& random = system_random();
+
+  std::unique_ptr<Storage> storage;
+  StoreConfig config;
+  std::unique_ptr<StoreLock> lock;
+  std::optional<Keyring> keyring;
+  std::optional<Guard> guard;
+  bool fresh_guard = false;  // the store is new, or was copied here
+  std::unique_ptr<Kv> kv;
+  bool rebuild = false;  // there is no working copy, or it was refused
+  std::unique_ptr<History> history;
+  std::unique_ptr<Chunker> chunker;
+  std::unique_ptr<Hasher> hasher;
+  std::unique_ptr<Executor> compressors, read_ahead;
+  std::unique_ptr<PackStore> packs;
+  std::unique_ptr<ChunkIndex> index;
+  std::unique_ptr<Ingest> ingest;
+  std::unique_ptr<Fetch> fetch;
+  std::unique_ptr<StagedKv> staged;
+  std::unique_ptr<Unfolder> unfolder;
+  std::unique_ptr<LiveTree> tree;
+  std::unique_ptr<Committer> committer;
+  std::unique_ptr<Snapshotter> snapshotter;
+
+  std::mutex views_mutex;
+  std::set<FileHash> viewed;  // under views_mutex
+
+  // Opening, in this order.
+  Result<void> open_files(const AccessSecret& secret);
+  Result<void> open_database();
+  Result<bool> is_ours(Kv& database);
+  Result<void> move_aside(const std::string& why);
+  Result<void> open_history();
+  Result<void> choose_writer();
+  Result<void> open_packs();
+  Result<void> open_pipeline();
+  Result<void> open_tree();
+  Result<void> rebuild_tree();
+  Result<void> take_first_checkpoint();
+  Result<void> release_orphans();
+
+  /// Puts the writer into the guard, once it has published what a rebuild can go on from.
+  Result<void> name_writer_in_guard();
+  /// What was in writing becomes sealed packs, known to the table.
+  Result<void> seal_packs();
+  /// Packs of other writers' lists: told to the pack store, and put into the table if the live tree
+  /// is to refer to them.
+  void know_packs(const std::vector<PackInfo>& listed, bool for_ever);
+  /// The same for a snapshot that is looked into, once.
+  Result<void> know_packs_of(const FileHash& snapshot);
+  void shut_down();
+};
+
+}  // namespace varve

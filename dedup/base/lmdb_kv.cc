@@ -1,0 +1,343 @@
+#include "dedup/base/lmdb_kv.h"
+
+#include <lmdb.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include <cerrno>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <vector>
+
+#include "dedup/base/log.h"
+
+namespace varve {
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr uint64_t kMapBytes = uint64_t{16}
+                               << 30;  // sanitizers need most of the address space themselves
+#else
+constexpr uint64_t kMapBytes = uint64_t{1} << 40;
+#endif
+constexpr uint64_t kMapBytesMin = uint64_t{1} << 30;
+constexpr unsigned kReadersMax = 1024;
+constexpr size_t kKeyBytesMax = 511;
+constexpr uint64_t kFullBytes = uint64_t{1} << 20;
+constexpr auto kGrowWait = std::chrono::seconds(10);
+
+Error lmdb_error(int code, std::string_view what) {
+  if (code == EIO) return Error(Errc::kIo, std::string(what) + ": the disk failed");
+  if (code > 0) return error_from_errno(code, what);
+  Errc kind = Errc::kIo;
+  switch (code) {
+    case MDB_NOTFOUND:
+      kind = Errc::kNotFound;
+      break;
+    case MDB_READERS_FULL:
+      kind = Errc::kBusy;
+      break;
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+    case MDB_VERSION_MISMATCH:
+    case MDB_INCOMPATIBLE:
+      kind = Errc::kCorrupt;
+      break;
+    default:
+      break;
+  }
+  return Error(kind, std::string(what) + ": " + mdb_strerror(code));
+}
+
+MDB_val to_val(std::string_view text) {
+  return {text.size(), const_cast<char*>(text.data())};
+}
+std::string_view to_text(const MDB_val& value) {
+  return {static_cast<const char*>(value.mv_data), value.mv_size};
+}
+
+/// LMDB would take an empty key for an error and a long one for a bad value size: one answer for
+/// both.
+bool key_is_valid(std::string_view key) {
+  return !key.empty() && key.size() <= kKeyBytesMax;
+}
+
+Error invalid_key() {
+  return Error(Errc::kInvalid, "a key must have 1 to 511 bytes");
+}
+
+struct EnvironmentCloser {
+  void operator()(MDB_env* environment) const { mdb_env_close(environment); }
+};
+using Environment = std::unique_ptr<MDB_env, EnvironmentCloser>;
+
+/// Read transactions that are reset keep their reader slot, so that renewing one takes no lock in
+/// the file.
+class ReadTransactions {
+ public:
+  explicit ReadTransactions(MDB_env* environment) : environment_(environment) {}
+  ~ReadTransactions() {
+    for (MDB_txn* transaction : idle_) mdb_txn_abort(transaction);
+  }
+  ReadTransactions(const ReadTransactions&) = delete;
+  ReadTransactions& operator=(const ReadTransactions&) = delete;
+
+  Result<MDB_txn*> take() {
+    MDB_txn* transaction = nullptr;
+    {
+      std::unique_lock lock(mutex_);
+      may_open_.wait(lock, [this] { return !growing_; });
+      open_++;
+      if (!idle_.empty()) {
+        transaction = idle_.back();
+        idle_.pop_back();
+      }
+    }
+    int code = transaction != nullptr
+                   ? mdb_txn_renew(transaction)
+                   : mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction);
+    if (code == 0) return transaction;
+    if (transaction != nullptr) mdb_txn_abort(transaction);
+    leave(nullptr);
+    return lmdb_error(code, "opening a view of the database");
+  }
+
+  void give_back(MDB_txn* transaction) {
+    mdb_txn_reset(transaction);
+    leave(transaction);
+  }
+
+  /// Runs `change` while no view is open and none can be opened; kBusy if views stay open.
+  Result<void> while_none(const std::function<int()>& change) {
+    std::unique_lock lock(mutex_);
+    growing_ = true;
+    bool none = all_closed_.wait_for(lock, kGrowWait, [this] { return open_ == 0; });
+    int code = none ? change() : 0;
+    growing_ = false;
+    may_open_.notify_all();
+    if (!none) return Error(Errc::kBusy, "the database cannot grow while views of it stay open");
+    if (code != 0) return lmdb_error(code, "growing the database");
+    return {};
+  }
+
+ private:
+  void leave(MDB_txn* transaction) {
+    std::lock_guard lock(mutex_);
+    if (transaction != nullptr) idle_.push_back(transaction);
+    if (--open_ == 0 && growing_) all_closed_.notify_all();
+  }
+
+  MDB_env* const environment_;
+  std::mutex mutex_;
+  std::condition_variable may_open_, all_closed_;
+  std::vector<MDB_txn*> idle_;
+  size_t open_ = 0;
+  bool growing_ = false;
+};
+
+class LmdbCursor final : public KvCursor {
+ public:
+  explicit LmdbCursor(MDB_cursor* cursor) : cursor_(cursor) {}
+  ~LmdbCursor() override { mdb_cursor_close(cursor_); }
+  LmdbCursor(const LmdbCursor&) = delete;
+  LmdbCursor& operator=(const LmdbCursor&) = delete;
+
+  Result<void> seek(std::string_view key) override {
+    if (key.size() > kKeyBytesMax) return invalid_key();
+    key_ = to_val(key);
+    return settle(mdb_cursor_get(cursor_, &key_, &value_, key.empty() ? MDB_FIRST : MDB_SET_RANGE));
+  }
+  Result<void> next() override {
+    if (!valid_) return {};
+    return settle(mdb_cursor_get(cursor_, &key_, &value_, MDB_NEXT));
+  }
+  bool valid() const override { return valid_; }
+  std::string_view key() const override { return to_text(key_); }
+  std::string_view value() const override { return to_text(value_); }
+
+ private:
+  Result<void> settle(int code) {
+    valid_ = code == 0;
+    if (code == 0 || code == MDB_NOTFOUND) return {};
+    return lmdb_error(code, "reading the database");
+  }
+
+  MDB_cursor* const cursor_;
+  MDB_val key_{}, value_{};
+  bool valid_ = false;
+};
+
+class LmdbView final : public KvView {
+ public:
+  LmdbView(ReadTransactions& pool, MDB_txn* transaction, MDB_dbi table)
+      : pool_(pool), transaction_(transaction), table_(table) {}
+  ~LmdbView() override { pool_.give_back(transaction_); }
+  LmdbView(const LmdbView&) = delete;
+  LmdbView& operator=(const LmdbView&) = delete;
+
+  Result<std::optional<std::string_view>> get(std::string_view key) override {
+    if (!key_is_valid(key)) return invalid_key();
+    MDB_val wanted = to_val(key), value{};
+    int code = mdb_get(transaction_, table_, &wanted, &value);
+    if (code == MDB_NOTFOUND) return std::optional<std::string_view>();
+    if (code != 0) return lmdb_error(code, "reading the database");
+    return std::optional<std::string_view>(to_text(value));
+  }
+
+  Result<std::unique_ptr<KvCursor>> cursor() override {
+    MDB_cursor* cursor = nullptr;
+    int code = mdb_cursor_open(transaction_, table_, &cursor);
+    if (code != 0) return lmdb_error(code, "reading the database");
+    return std::unique_ptr<KvCursor>(std::make_unique<LmdbCursor>(cursor));
+  }
+
+ private:
+  ReadTransactions& pool_;
+  MDB_txn* const transaction_;
+  const MDB_dbi table_;
+};
+
+class LmdbKv final : public Kv {
+ public:
+  LmdbKv(Environment environment, MDB_dbi table, std::string directory)
+      : environment_(std::move(environment)),
+        table_(table),
+        directory_(std::move(directory)),
+        readers_(environment_.get()) {}
+
+  Result<std::unique_ptr<KvView>> view() override {
+    MDB_txn* transaction = VARVE_TRY(readers_.take());
+    return std::unique_ptr<KvView>(std::make_unique<LmdbView>(readers_, transaction, table_));
+  }
+
+  Result<void> commit(const KvBatch& batch) override {
+    if (broken_) return *broken_;
+    for (auto& [key, value] : batch) {
+      if (!key_is_valid(key)) return invalid_key();
+    }
+    for (;;) {
+      int code = try_commit(batch);
+      if (code == 0) return {};
+      if (code == MDB_MAP_FULL) {
+        VARVE_TRY(grow());
+        continue;
+      }
+      if (code == EIO && disk_is_full()) code = ENOSPC;
+      Error error = lmdb_error(code, "committing to the database");
+      // What a failed write or sync left behind nobody knows; a full disk is told before anything
+      // is referred to.
+      if (code != ENOSPC && code != EDQUOT) broken_ = error;
+      return error;
+    }
+  }
+
+ private:
+  int try_commit(const KvBatch& batch) {
+    MDB_txn* transaction = nullptr;
+    int code = mdb_txn_begin(environment_.get(), nullptr, 0, &transaction);
+    if (code != 0) return code;
+    for (auto& [key_text, value_text] : batch) {
+      MDB_val key = to_val(key_text);
+      if (value_text) {
+        MDB_val value = to_val(*value_text);
+        code = mdb_put(transaction, table_, &key, &value, 0);
+      } else {
+        code = mdb_del(transaction, table_, &key, nullptr);
+        if (code == MDB_NOTFOUND) code = 0;
+      }
+      if (code != 0) {
+        mdb_txn_abort(transaction);
+        return code;
+      }
+    }
+    return mdb_txn_commit(transaction);
+  }
+
+  /// LMDB says EIO where the last write before the disk was full took a part only.
+  bool disk_is_full() const {
+    struct statvfs status {};
+    if (::statvfs(directory_.c_str(), &status) != 0) return false;
+    return status.f_bavail * uint64_t{status.f_frsize} < kFullBytes;
+  }
+
+  Result<void> grow() {
+    MDB_envinfo info{};
+    mdb_env_info(environment_.get(), &info);
+    log_info("the database has filled its map and is given twice the room");
+    return readers_.while_none(
+        [&] { return mdb_env_set_mapsize(environment_.get(), 2 * info.me_mapsize); });
+  }
+
+  const Environment environment_;
+  const MDB_dbi table_;
+  const std::string directory_;
+  ReadTransactions readers_;
+  std::optional<Error> broken_;
+};
+
+/// LMDB's code, and the environment if it is 0. One that failed to open may only be closed.
+int open_environment(const std::string& directory, uint64_t map_bytes, Environment& out) {
+  MDB_env* raw = nullptr;
+  int code = mdb_env_create(&raw);
+  if (code != 0) return code;
+  Environment environment(raw);
+  mdb_env_set_maxreaders(raw, kReadersMax);
+  mdb_env_set_mapsize(raw, map_bytes);
+  code = mdb_env_open(raw, directory.c_str(), MDB_NOTLS, 0600);
+  if (code == 0) out = std::move(environment);
+  return code;
+}
+
+/// A file shorter than what its meta page counts on would be a bus error at the first touch.
+Result<void> check_length(MDB_env* environment, const std::string& directory) {
+  MDB_envinfo info{};
+  MDB_stat statistics{};
+  mdb_env_info(environment, &info);
+  mdb_env_stat(environment, &statistics);
+  struct stat status {};
+  if (::stat((directory + "/data.mdb").c_str(), &status) != 0) {
+    return error_from_errno(errno, "opening the database in " + directory);
+  }
+  uint64_t needed = (uint64_t{info.me_last_pgno} + 1) * statistics.ms_psize;
+  if (static_cast<uint64_t>(status.st_size) >= needed) return {};
+  return Error(Errc::kCorrupt, "the database in " + directory + " is cut short");
+}
+
+Result<MDB_dbi> open_table(MDB_env* environment) {
+  MDB_txn* transaction = nullptr;
+  int code = mdb_txn_begin(environment, nullptr, 0, &transaction);
+  if (code != 0) return lmdb_error(code, "opening the database");
+  MDB_dbi table = 0;
+  code = mdb_dbi_open(transaction, nullptr, 0, &table);
+  if (code != 0) {
+    mdb_txn_abort(transaction);
+    return lmdb_error(code, "opening the database");
+  }
+  code = mdb_txn_commit(transaction);
+  if (code != 0) return lmdb_error(code, "opening the database");
+  return table;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Kv>> open_lmdb_kv(const std::string& directory, uint64_t map_bytes) {
+  uint64_t wanted = map_bytes != 0 ? map_bytes : kMapBytes;
+  Environment environment;
+  int code = open_environment(directory, wanted, environment);
+  // Where address space is limited, a smaller map does: it can grow.
+  while (code == ENOMEM && wanted > kMapBytesMin) {
+    wanted /= 2;
+    code = open_environment(directory, wanted, environment);
+  }
+  if (code != 0) return lmdb_error(code, "opening the database in " + directory);
+  VARVE_TRY(check_length(environment.get(), directory));
+  int dead = 0;
+  mdb_reader_check(environment.get(), &dead);
+  MDB_dbi table = VARVE_TRY(open_table(environment.get()));
+  return std::unique_ptr<Kv>(std::make_unique<LmdbKv>(std::move(environment), table, directory));
+}
+
+}  // namespace varve

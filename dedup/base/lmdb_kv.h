@@ -1,0 +1,20 @@
+// The Kv on LMDB: the only file that knows LMDB.
+//
+// Default sync, no WRITEMAP. A directory may be opened once in a process, never on a remote
+// filesystem, and never before a fork. Opening a view costs a fraction of a microsecond.
+//
+// Errors of commit: kNoSpace (nothing changed; it may be tried again when there is space); kBusy
+// where the map had to grow and views stayed open (may be tried again); any other is final: every
+// later commit answers it.
+#pragma once
+
+#include "dedup/base/kv.h"
+
+namespace varve {
+
+/// Opens, or creates, the database in `directory`, which must exist. kCorrupt if it is no database
+/// of ours. `map_bytes` is address space, not memory: the map grows when it is full, which has to
+/// wait for views to close. 0: as large as sensible.
+Result<std::unique_ptr<Kv>> open_lmdb_kv(const std::string& directory, uint64_t map_bytes = 0);
+
+}  // namespace varve

@@ -1,0 +1,85 @@
+#include "dedup/chunker.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "dedup/base/codec.h"
+#include "dedup/base/limits.h"
+
+namespace varve {
+namespace {
+
+constexpr size_t kTableEntries = 256;
+constexpr size_t kWindowBytes = 64;  // a byte's part has left a 64-bit hash after as many shifts
+constexpr uint32_t kAverageMin = 16 * kKiB;
+constexpr int kNormalisation = 2;  // bits more before the normal point, and fewer after it
+
+/// The top `count` bits.
+constexpr uint64_t top_bits(int count) {
+  return ~uint64_t{0} << (64 - count);
+}
+
+/// Where cuts become easy. With minimum average/4 and maximum 4 average, 13/16 of the average makes
+/// the mean length of chunks of random bytes 0.99 of the average: at the average itself it would
+/// be 1.14.
+constexpr size_t normal_point(size_t average) {
+  return average / 16 * 13;
+}
+
+struct Scan {
+  const uint64_t* table;
+  const uint8_t* bytes;
+  uint64_t hash;
+
+  /// The first length in (from, to] after whose last byte the hash has zeros under `mask`, or 0.
+  /// Two bytes a step; their table look-ups do not wait for each other.
+  size_t find(size_t from, size_t to, uint64_t mask) {
+    uint64_t h = hash;
+    size_t at = from;
+    for (; at + 2 <= to; at += 2) {
+      const uint64_t one = table[bytes[at]];
+      const uint64_t two = table[bytes[at + 1]];
+      h = (h << 1) + one;
+      if ((h & mask) == 0) [[unlikely]]
+        return at + 1;
+      h = (h << 1) + two;
+      if ((h & mask) == 0) [[unlikely]]
+        return at + 2;
+    }
+    if (at < to) {
+      h = (h << 1) + table[bytes[at]];
+      if ((h & mask) == 0) return at + 1;
+    }
+    hash = h;
+    return 0;
+  }
+};
+
+}  // namespace
+
+Chunker::Chunker(const Keyring& keyring, const ChunkerSizes& sizes)
+    : sizes_(sizes), table_(std::make_unique<uint64_t[]>(kTableEntries)) {
+  const int bits = std::bit_width(std::max(sizes.average, kAverageMin)) - 1;
+  mask_hard_ = top_bits(bits + kNormalisation);
+  mask_easy_ = top_bits(bits - kNormalisation);
+  const Secret table = keyring.dedup_key("varve/1 gear", kTableEntries * sizeof(uint64_t));
+  Decoder in(table.view());
+  for (size_t i = 0; i < kTableEntries; i++) table_[i] = in.u64();
+}
+
+size_t Chunker::cut(ByteView bytes) const {
+  const size_t end = std::min<size_t>(bytes.size(), sizes_.maximum);
+  if (end <= sizes_.minimum) return end;
+  Scan scan{table_.get(), bytes.data(), 0};
+  // The window is full when the first cut becomes possible, so that whether a place is a cut
+  // depends on the 64 bytes before it alone, and streams that differ before it agree again.
+  for (size_t at = sizes_.minimum - kWindowBytes; at < sizes_.minimum; at++) {
+    scan.hash = (scan.hash << 1) + table_[bytes[at]];
+  }
+  const size_t normal = std::min(end, normal_point(sizes_.average));
+  if (const size_t length = scan.find(sizes_.minimum, normal, mask_hard_)) return length;
+  if (const size_t length = scan.find(normal, end, mask_easy_)) return length;
+  return end;
+}
+
+}  // namespace varve

@@ -1,0 +1,126 @@
+#include "dedup/fetch.h"
+
+#include <fmt/format.h>
+
+#include <condition_variable>
+#include <mutex>
+
+#include "dedup/segment_cache.h"
+
+namespace varve {
+namespace {
+
+constexpr size_t kReadAheadTasksMax = 8;  // more are dropped, not queued
+constexpr int kLooksMax =
+    3;  // a chunk may move, by collection, between the index's answer and the read
+
+}  // namespace
+
+struct Fetch::State {
+  State(PackStore& packs_in, ChunkIndex& index_in, Ingest* ingest_in, Executor* read_ahead_in,
+        Metrics& metrics, size_t cache_bytes)
+      : packs(packs_in),
+        index(index_in),
+        ingest(ingest_in),
+        read_ahead(read_ahead_in),
+        cache(cache_bytes, metrics) {}
+
+  Result<SegmentCache::Segment> segment(const ChunkPlace& place) {
+    return cache.get(place, [&] { return packs.read_segment(place.pack, place.segment); });
+  }
+  /// The chunk at that place; nullopt if the segment is whole and does not have it.
+  Result<std::optional<ChunkBytes>> at(const ChunkId& id, const ChunkPlace& place);
+  Result<ChunkBytes> by_index(const ChunkId& id, std::optional<Error> reason);
+
+  PackStore& packs;
+  ChunkIndex& index;
+  Ingest* const ingest;
+  Executor* const read_ahead;
+  SegmentCache cache;
+
+  std::mutex mutex;
+  std::condition_variable idle;
+  size_t tasks = 0;
+};
+
+Result<std::optional<ChunkBytes>> Fetch::State::at(const ChunkId& id, const ChunkPlace& place) {
+  SegmentCache::Segment decoded = VARVE_TRY(segment(place));
+  const std::optional<ByteView> bytes = decoded->find(id);
+  if (!bytes) return std::optional<ChunkBytes>();
+  return std::optional<ChunkBytes>(ChunkBytes{std::move(decoded), *bytes});
+}
+
+/// `reason` is why the hint's place did not give the chunk; it is what is said if there is no other
+/// place.
+Result<ChunkBytes> Fetch::State::by_index(const ChunkId& id, std::optional<Error> reason) {
+  std::optional<ChunkPlace> last;
+  for (int look = 0; look < kLooksMax; look++) {
+    if (ingest != nullptr) {
+      if (std::optional<Bytes> pending = ingest->find_pending(id)) {
+        auto owner = std::make_shared<const Bytes>(std::move(*pending));
+        return ChunkBytes{owner, *owner};
+      }
+    }
+    const std::optional<ChunkPlace> place = VARVE_TRY(index.find(id));
+    if (!place || place == last) break;
+    last = place;
+    auto found = at(id, *place);
+    if (found.ok() && *found) return std::move(**found);
+    if (found.ok()) {
+      reason = Error(Errc::kCorrupt, fmt::format("segment {} of pack {} does not have it",
+                                                 place->segment, place->pack.hex()));
+    } else {
+      reason = std::move(found).error();
+    }
+  }
+  const Errc code = reason && reason->code() == Errc::kIo ? Errc::kIo : Errc::kCorrupt;
+  return Error(code, fmt::format("chunk {}: {}", id.hex(),
+                                 reason ? reason->message() : "is in no pack that is here"));
+}
+
+Fetch::Fetch(PackStore& packs, ChunkIndex& index, Ingest* ingest, Executor* read_ahead,
+             Metrics& metrics, size_t cache_bytes)
+    : state_(std::make_unique<State>(packs, index, ingest, read_ahead, metrics, cache_bytes)) {}
+
+Fetch::~Fetch() {
+  std::unique_lock lock(state_->mutex);
+  state_->idle.wait(lock, [this] { return state_->tasks == 0; });
+}
+
+Result<ChunkBytes> Fetch::chunk(const ChunkId& id, const std::optional<ChunkPlace>& hint) {
+  std::optional<Error> reason;
+  if (hint) {
+    auto found = state_->at(id, *hint);
+    if (found.ok() && *found) return std::move(**found);
+    if (!found.ok()) reason = std::move(found).error();
+  }
+  return state_->by_index(id, std::move(reason));
+}
+
+void Fetch::prefetch(const ChunkId& id, const std::optional<ChunkPlace>& hint) {
+  if (state_->read_ahead == nullptr) return;
+  std::optional<ChunkPlace> place = hint;
+  if (!place) {
+    auto found = state_->index.find(id);
+    if (!found.ok() || !*found) return;
+    place = **found;
+  }
+  if (state_->cache.has(*place)) return;
+  {
+    std::lock_guard lock(state_->mutex);
+    if (state_->tasks >= kReadAheadTasksMax) return;
+    state_->tasks++;
+  }
+  state_->read_ahead->run([state = state_.get(), where = *place] {
+    (void)state->segment(where).ok();  // a failure is met again, and told, by who reads
+    std::lock_guard lock(state->mutex);
+    state->tasks--;
+    state->idle.notify_all();
+  });
+}
+
+void Fetch::drop_cache() {
+  state_->cache.clear();
+}
+
+}  // namespace varve

@@ -1,0 +1,46 @@
+// Bytes out: a chunk by its id, through a bounded cache of decoded segments.
+//
+// Any thread. Reads of one segment that is being decoded by somebody else wait for that one decode.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "dedup/chunk_index.h"
+#include "dedup/ingest.h"
+#include "dedup/pack_store.h"
+
+namespace varve {
+
+/// A chunk's bytes, alive as long as this.
+struct ChunkBytes {
+  std::shared_ptr<const void> owner;
+  ByteView bytes;
+};
+
+class Fetch {
+ public:
+  /// `ingest` may be nullptr (nothing pending); so may `read_ahead` (no prefetching): its queue
+  /// must hold 8 tasks beside what others queue there, for prefetch never to block. `cache_bytes`
+  /// bounds decoded segments kept.
+  Fetch(PackStore& packs, ChunkIndex& index, Ingest* ingest, Executor* read_ahead, Metrics& metrics,
+        size_t cache_bytes);
+  ~Fetch();
+
+  /// `hint` is tried first; a stale one costs time only. kCorrupt with pack and chunk named if no
+  /// whole copy is here.
+  Result<ChunkBytes> chunk(const ChunkId& id, const std::optional<ChunkPlace>& hint = std::nullopt);
+
+  /// Begins to decode in the background what a sequential reader will ask for next. Never blocks,
+  /// never fails.
+  void prefetch(const ChunkId& id, const std::optional<ChunkPlace>& hint = std::nullopt);
+
+  /// Forgets everything cached (after packs were removed).
+  void drop_cache();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace varve

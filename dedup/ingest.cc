@@ -1,0 +1,241 @@
+// The way of a chunk, and why nothing is lost or seen twice on it.
+//
+//   put ──> gathering ──> queued ──> compressed ──> appended ──> synced ──> sealed
+//           (builder)     (lane)     (executor)     (open pack)  (sync)     (finisher)
+//            `------------ pending: find_pending ---'`---------- in the index ------->
+//
+//  1. A chunk is gathered by at most one builder: its id enters PendingChunks under the builder's
+//  lock, once, and only where neither
+//     PendingChunks nor the index knew it. Between the look into the index and that moment other
+//     segments may have left PendingChunks for the index; the generation tells, and put looks
+//     again.
+//  2. A chunk leaves PendingChunks only after ChunkIndex::add: a reader that asks PendingChunks
+//  first and the index then, finds it at any
+//     moment.
+//  3. Bytes of a pending chunk do not move or change: readers copy them without a lock.
+//  4. A segment takes its place in its lane under the builder's lock, so that a stream's chunks lie
+//  in packs in their order; it is
+//     compressed without any lock, in any order.
+//  5. A lane's writer belongs to the one thread that has set `busy`: it appends from the front
+//  while the front is compressed. Whoever
+//     makes a segment ready tries to become that thread, so that no ready front is left behind;
+//     nobody waits to become it but seal, for which it makes way.
+//  6. A segment without space (kNoSpace) stays in front of its lane and is appended again as it is:
+//  the writer has sealed it under its
+//     ordinal. While a lane, or the finisher, is stalled, put answers kNoSpace and tries again
+//     every 200 ms; flush and sync always try, and answer kNoSpace if that was in vain. Nobody
+//     sleeps on a stall: there is no thread to wake.
+//  7. Any other failure of a write or sync is final: first_error_ is set once, and every call,
+//  waiting or later, gives it.
+//  8. put waits for memory only while something is queued, which the executor and the lane bring to
+//  an end without it. If all
+//     memory is in gathering segments, it cuts them; if there is nothing to cut either, it goes
+//     ahead: so it never waits for itself.
+//  9. A full pack goes to the finisher's thread, and the lane to a new pack at once. sync waits for
+//  packs in finishing: what is in them is
+//     not durable before. A sealed pack is added to `sealed_` once and taken from there once.
+//
+// Locks: a builder's > the pipeline's, or PendingChunks'; these are leaves. None is held over
+// compressing, appending, syncing, a call of the index, or Executor::run. Who waits: put for memory
+// (8) and for the executor's queue; flush for the lanes; sync and seal_open for the lanes, then the
+// finisher; an append for the finisher's queue. The executor's tasks wait for the finisher only,
+// the finisher for the disk only: there is no circle.
+
+#include "dedup/ingest.h"
+
+#include "dedup/ingest_state.h"
+
+namespace varve {
+namespace {
+
+// What sealing and indexing add at most to a pending chunk: its length and its row; its share of
+// headers, filler and ends.
+constexpr uint64_t kChunkOverheadBytes = 4 + 36 + 64;
+
+class IngestStream final : public Ingest::Stream {
+ public:
+  IngestStream(Ingest::State& state, SegmentType type, Ingest::Access access)
+      : state_(state), type_(type), access_(access) {}
+  ~IngestStream() override {
+    if (builder_) state_.return_builder(type_, access_, std::move(builder_));
+  }
+
+  SegmentType type() const { return type_; }
+  /// Taken when there is something to store: streams of known data hold none.
+  SegmentBuilder& builder() {
+    if (!builder_) builder_ = state_.take_builder(type_, access_);
+    return *builder_;
+  }
+
+ private:
+  Ingest::State& state_;
+  const SegmentType type_;
+  const Ingest::Access access_;
+  std::shared_ptr<SegmentBuilder> builder_;
+};
+
+}  // namespace
+
+const std::shared_ptr<PendingSegment>& SegmentBuilder::segment_for(
+    size_t length, std::shared_ptr<PendingSegment>& full) {
+  if (segment_ && !segment_->has_room(length)) full = cut();
+  if (!segment_) segment_ = std::make_shared<PendingSegment>(type_, std::max(target_, length));
+  return segment_;
+}
+
+std::shared_ptr<PendingSegment> SegmentBuilder::cut() {
+  if (!segment_ || segment_->used == 0) return nullptr;
+  return std::exchange(segment_, nullptr);
+}
+
+Ingest::State::State(PackStore& packs, ChunkIndex& index_in, const Hasher& hasher_in,
+                     Executor& compressors, Metrics& metrics, Options options)
+    : index(index_in),
+      hasher(hasher_in),
+      chunks_new(metrics.counter("varve_chunks_new_total", "Chunks stored")),
+      chunks_known(metrics.counter("varve_chunks_known_total", "Chunks that were there already")),
+      raw_bytes(metrics.counter("varve_ingest_raw_bytes_total", "Bytes put")),
+      new_bytes(metrics.counter("varve_ingest_new_bytes_total",
+                                "Bytes of chunks stored, before compression")),
+      pipeline(packs, index_in, pending, compressors, metrics, options) {}
+
+std::shared_ptr<SegmentBuilder> Ingest::State::take_builder(SegmentType type, Access access) {
+  std::lock_guard lock(mutex);
+  auto& unused = idle[{type, access}];
+  if (unused.empty()) {
+    const size_t target = access == Access::kSequential ? kStreamSegmentBytes : kRandomSegmentBytes;
+    builders.push_back(std::make_shared<SegmentBuilder>(type, target));
+    return builders.back();
+  }
+  std::shared_ptr<SegmentBuilder> builder = std::move(unused.back());
+  unused.pop_back();
+  return builder;
+}
+
+void Ingest::State::return_builder(SegmentType type, Access access,
+                                   std::shared_ptr<SegmentBuilder> builder) {
+  std::lock_guard lock(mutex);
+  idle[{type, access}].push_back(std::move(builder));
+}
+
+size_t Ingest::State::cut_all() {
+  std::vector<std::shared_ptr<SegmentBuilder>> all;
+  {
+    std::lock_guard lock(mutex);
+    all = builders;
+  }
+  std::vector<std::shared_ptr<PendingSegment>> cut;
+  for (const auto& builder : all) {
+    std::lock_guard lock(builder->mutex());
+    std::shared_ptr<PendingSegment> segment = builder->cut();
+    if (!segment) continue;
+    pipeline.enqueue(segment);
+    cut.push_back(std::move(segment));
+  }
+  for (auto& segment : cut) pipeline.start(std::move(segment));
+  return cut.size();
+}
+
+Result<void> Ingest::State::admit(size_t bytes) {
+  while (!VARVE_TRY(pipeline.admit(bytes))) {
+    if (cut_all() > 0) continue;
+    pipeline.admit_anyway(bytes);
+    break;
+  }
+  return {};
+}
+
+Result<bool> Ingest::State::is_known(const ChunkId& id) {
+  if (pending.contains(id)) return true;
+  return VARVE_TRY(index.find(id)).has_value();
+}
+
+Result<PendingChunks::Outcome> Ingest::State::store(SegmentBuilder& builder,
+                                                    const IndexedChunk& chunk, ByteView item,
+                                                    uint64_t generation) {
+  VARVE_TRY(admit(item.size()));
+  std::shared_ptr<PendingSegment> full;
+  PendingChunks::Outcome outcome;
+  {
+    std::lock_guard lock(builder.mutex());
+    const std::shared_ptr<PendingSegment>& segment = builder.segment_for(item.size(), full);
+    if (full) pipeline.enqueue(full);
+    std::memcpy(segment->raw.data() + segment->used, item.data(), item.size());
+    outcome = pending.insert(chunk, segment, segment->used, generation);
+    if (outcome == PendingChunks::Outcome::kInserted) {
+      segment->used += item.size();
+      segment->chunks.push_back(chunk);
+    }
+  }
+  if (outcome != PendingChunks::Outcome::kInserted) pipeline.give_back(item.size());
+  if (full) pipeline.start(std::move(full));
+  return outcome;
+}
+
+Result<void> Ingest::State::flush() {
+  VARVE_TRY(pipeline.check());
+  cut_all();
+  return pipeline.wait_appended();
+}
+
+Ingest::Ingest(PackStore& packs, ChunkIndex& index, const Hasher& hasher, Executor& compressors,
+               Metrics& metrics, Options options)
+    : state_(std::make_unique<State>(packs, index, hasher, compressors, metrics, options)) {}
+Ingest::~Ingest() = default;
+
+std::unique_ptr<Ingest::Stream> Ingest::open_stream(SegmentType type, Access access) {
+  return std::make_unique<IngestStream>(*state_, type, access);
+}
+
+Result<Ingest::Put> Ingest::put(Stream& stream, ByteView item) {
+  auto& own = static_cast<IngestStream&>(stream);
+  if (item.empty()) return Error(Errc::kInvalid, "a chunk of no bytes");
+  if (item.size() > kSegmentRawBytesMax)
+    return Error(Errc::kTooLarge, "a chunk greater than a segment may be");
+  VARVE_TRY(state_->pipeline.check());
+  const IndexedChunk chunk{VARVE_TRY(state_->hasher.item_id(own.type(), item)),
+                           static_cast<uint32_t>(item.size())};
+  PendingChunks::Outcome outcome;
+  do {
+    const uint64_t generation = state_->pending.generation();
+    if (VARVE_TRY(state_->is_known(chunk.id))) {
+      outcome = PendingChunks::Outcome::kKnown;
+    } else {
+      outcome = VARVE_TRY(state_->store(own.builder(), chunk, item, generation));
+    }
+  } while (outcome == PendingChunks::Outcome::kLookAgain);
+  const bool is_new = outcome == PendingChunks::Outcome::kInserted;
+  state_->raw_bytes.add(item.size());
+  (is_new ? state_->chunks_new : state_->chunks_known).add();
+  if (is_new) state_->new_bytes.add(item.size());
+  return Put{chunk.id, is_new};
+}
+
+std::optional<Bytes> Ingest::find_pending(const ChunkId& id) {
+  return state_->pending.find(id);
+}
+
+Result<void> Ingest::flush() {
+  return state_->flush();
+}
+
+Result<std::vector<OpenPackLength>> Ingest::sync() {
+  VARVE_TRY(state_->flush());
+  return state_->pipeline.sync();
+}
+
+Result<std::vector<PackStore::Recovered>> Ingest::seal_open(PackClass pack_class) {
+  VARVE_TRY(state_->flush());
+  VARVE_TRY(state_->pipeline.seal(pack_class));
+  return state_->pipeline.take_sealed();
+}
+
+std::vector<PackStore::Recovered> Ingest::take_sealed() {
+  return state_->pipeline.take_sealed();
+}
+
+uint64_t Ingest::outstanding_bytes() const {
+  return state_->pipeline.pending_bytes() + kChunkOverheadBytes * state_->pending.count();
+}
+
+}  // namespace varve

@@ -1,0 +1,64 @@
+// What stands behind Ingest; included by its implementation alone.
+#pragma once
+
+#include <map>
+
+#include "dedup/hasher.h"
+#include "dedup/pack_pipeline.h"
+
+namespace varve {
+
+/// Gathers a stream's chunks into segments. Its lock is held over PendingChunks::insert and
+/// PackPipeline::enqueue.
+class SegmentBuilder {
+ public:
+  SegmentBuilder(SegmentType type, size_t target) : type_(type), target_(target) {}
+
+  std::mutex& mutex() { return mutex_; }
+  // Under the lock:
+
+  /// A segment with room for `length` bytes, maybe a new one; what was full is cut off and returned
+  /// in `full`.
+  const std::shared_ptr<PendingSegment>& segment_for(size_t length,
+                                                     std::shared_ptr<PendingSegment>& full);
+  /// The unfinished segment; nullptr if there is none.
+  std::shared_ptr<PendingSegment> cut();
+
+ private:
+  const SegmentType type_;
+  const size_t target_;
+  std::mutex mutex_;
+  std::shared_ptr<PendingSegment> segment_;
+};
+
+struct Ingest::State {
+  State(PackStore& packs, ChunkIndex& index_in, const Hasher& hasher_in, Executor& compressors,
+        Metrics& metrics, Options options);
+
+  /// Takes the chunk into the builder's segment, or says why not.
+  Result<PendingChunks::Outcome> store(SegmentBuilder& builder, const IndexedChunk& chunk,
+                                       ByteView item, uint64_t generation);
+  Result<bool> is_known(const ChunkId& id);
+  Result<void> admit(size_t bytes);
+  Result<void> flush();
+  /// Cuts all unfinished segments and sends them on their way; how many there were.
+  size_t cut_all();
+
+  std::shared_ptr<SegmentBuilder> take_builder(SegmentType type, Access access);
+  void return_builder(SegmentType type, Access access, std::shared_ptr<SegmentBuilder> builder);
+
+  ChunkIndex& index;
+  const Hasher& hasher;
+  Metric& chunks_new;
+  Metric& chunks_known;
+  Metric& raw_bytes;
+  Metric& new_bytes;
+  PendingChunks pending;
+  PackPipeline pipeline;
+
+  std::mutex mutex;  // of the builders' lists
+  std::vector<std::shared_ptr<SegmentBuilder>> builders;
+  std::map<std::pair<SegmentType, Access>, std::vector<std::shared_ptr<SegmentBuilder>>> idle;
+};
+
+}  // namespace varve

@@ -1,0 +1,98 @@
+#include "dedup/pack_reader.h"
+
+#include <fmt/format.h>
+
+namespace varve {
+
+Result<void> read_exactly(StorageFile& file, uint64_t offset, ByteSpan out) {
+  const size_t count = VARVE_TRY(file.read_at(offset, out));
+  if (count != out.size()) return Error(Errc::kCorrupt, "the file is cut off");
+  return {};
+}
+
+PackReader::PackReader(PackKeys keys, std::shared_ptr<StorageFile> file)
+    : segments_(std::move(keys)), file_(std::move(file)), table_{kPackHeaderBytes} {}
+
+Result<std::shared_ptr<PackReader>> PackReader::open(Storage& storage, const Keyring& keyring,
+                                                     const PackInfo& info,
+                                                     std::shared_ptr<const SegmentTable> table) {
+  std::shared_ptr<StorageFile> file =
+      VARVE_TRY(storage.open_read(pack_path(info.pack_class, info.hash)));
+  const uint64_t length = VARVE_TRY(file->length());
+  if (length != info.length || length > kPackBytes) {
+    return Error(Errc::kCorrupt,
+                 fmt::format("it has {} bytes and should have {}", length, info.length));
+  }
+  Bytes bytes(kPackHeaderBytes);
+  VARVE_TRY(read_exactly(*file, 0, bytes));
+  const PackHeader header = VARVE_TRY(decode_pack_header(bytes));
+  if (header.pack != info.pack || header.pack_class != info.pack_class) {
+    return Error(Errc::kCorrupt, "it is another pack, " + header.pack.hex());
+  }
+  PackKeys keys = VARVE_TRY(PackKeys::derive(keyring, header));
+  auto reader = std::make_shared<PackReader>(std::move(keys), std::move(file));
+  if (table) {
+    reader->table_ = *table;
+    return reader;
+  }
+  const PackIndex index = VARVE_TRY(reader->read_index());
+  for (const IndexedSegment& segment : index.segments)
+    reader->add_segment(segment.offset + segment.length);
+  return reader;
+}
+
+void PackReader::add_segment(uint64_t end) {
+  std::lock_guard lock(mutex_);
+  table_.push_back(static_cast<uint32_t>(end));
+}
+
+std::shared_ptr<const SegmentTable> PackReader::table() const {
+  std::lock_guard lock(mutex_);
+  return std::make_shared<const SegmentTable>(table_);
+}
+
+Result<std::shared_ptr<const DecodedSegment>> PackReader::read(uint32_t ordinal,
+                                                               const Hasher& hasher) const {
+  uint32_t begin, end;
+  {
+    std::lock_guard lock(mutex_);
+    if (ordinal + size_t{1} >= table_.size()) {
+      return Error(Errc::kNotFound, fmt::format("there is no segment {}", ordinal));
+    }
+    begin = table_[ordinal];
+    end = table_[ordinal + size_t{1}];
+  }
+  Buffer sealed(end - begin);
+  VARVE_TRY(read_exactly(*file_, begin, sealed.span()));
+  return segments_.decode(ordinal, sealed.span(), hasher);
+}
+
+Result<PackIndex> PackReader::read_index() const {
+  const PackKeys& keys = segments_.keys();
+  const uint64_t length = VARVE_TRY(file_->length());
+  if (length < kPackHeaderBytes + kPackTrailerBytes)
+    return Error(Errc::kCorrupt, "the file is cut off");
+  Bytes end(kPackTrailerBytes);
+  VARVE_TRY(read_exactly(*file_, length - end.size(), end));
+  const ByteView fresh = ByteView(end).first(kPackFreshBytes);
+  const Bytes plain =
+      VARVE_TRY(open_once(keys.trailer_key(fresh), pack_additional_data(keys.header(), "trailer"),
+                          ByteView(end).subspan(kPackFreshBytes)));
+  const PackTrailer trailer = VARVE_TRY(decode_pack_trailer(plain, length));
+  // The trailer's place says how long the index is, and the file is that long: so much may be
+  // allocated.
+  Bytes sealed(trailer.index_length);
+  VARVE_TRY(read_exactly(*file_, trailer.index_offset, sealed));
+  const Bytes coded = VARVE_TRY(
+      open_once(keys.index_key(fresh), pack_additional_data(keys.header(), "index"), sealed));
+  PackIndex index = VARVE_TRY(decode_pack_index(coded));
+  const uint64_t segments_end = index.segments.empty()
+                                    ? kPackHeaderBytes
+                                    : index.segments.back().offset + index.segments.back().length;
+  if (index.segments.size() != trailer.segment_count || segments_end != trailer.segments_end) {
+    return Error(Errc::kCorrupt, "its index and its trailer differ");
+  }
+  return index;
+}
+
+}  // namespace varve

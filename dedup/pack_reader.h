@@ -1,0 +1,48 @@
+// Reads one pack, sealed or in writing: where its segments begin, and what is in them.
+//
+// Any thread. Holds the pack's file open.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "dedup/segment_reader.h"
+
+namespace varve {
+
+/// Where each segment of a pack begins, and where the last one ends: a full pack's in about a
+/// kilobyte.
+using SegmentTable = std::vector<uint32_t>;
+
+class PackReader {
+ public:
+  /// A sealed pack's file. Checks that it is the pack that it is said to be; `table` saves reading
+  /// its index.
+  static Result<std::shared_ptr<PackReader>> open(Storage& storage, const Keyring& keyring,
+                                                  const PackInfo& info,
+                                                  std::shared_ptr<const SegmentTable> table);
+  /// A pack in writing, so far without segments.
+  PackReader(PackKeys keys, std::shared_ptr<StorageFile> file);
+
+  /// The segment after the last ends at `end` now, and is there to be read.
+  void add_segment(uint64_t end);
+
+  /// kNotFound if the pack has no such segment.
+  Result<std::shared_ptr<const DecodedSegment>> read(uint32_t ordinal, const Hasher& hasher) const;
+  /// Of a sealed pack: the index at its end.
+  Result<PackIndex> read_index() const;
+
+  std::shared_ptr<const SegmentTable> table() const;
+
+ private:
+  SegmentReader segments_;
+  std::shared_ptr<StorageFile> file_;
+  mutable std::mutex mutex_;
+  SegmentTable table_;
+};
+
+/// Exactly out.size() bytes at `offset`; kCorrupt if the file ends before.
+Result<void> read_exactly(StorageFile& file, uint64_t offset, ByteSpan out);
+
+}  // namespace varve

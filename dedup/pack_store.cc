@@ -1,0 +1,171 @@
+#include "dedup/pack_store.h"
+
+#include <fmt/format.h>
+
+#include "dedup/base/log.h"
+#include "dedup/pack_store_state.h"
+
+namespace varve {
+namespace {
+
+constexpr size_t kOpenFilesMax = 256;
+constexpr size_t kTablesMax = 4096;  // packs; a table takes a kilobyte or so
+
+}  // namespace
+
+PackStore::State::State(Storage& storage_in, const Keyring& keyring_in, Random& random_in,
+                        WriterId writer_in, Metrics& metrics)
+    : storage(storage_in),
+      keyring(keyring_in),
+      random(random_in),
+      writer(writer_in),
+      hasher(keyring_in),
+      folders(storage_in),
+      packs_sealed(metrics.counter("varve_packs_sealed_total", "Packs finished")),
+      pack_bytes(metrics.counter("varve_pack_bytes_total", "Bytes of packs finished")),
+      segments_decoded(
+          metrics.counter("varve_segments_decoded_total", "Segments read and decoded")),
+      segments_damaged(
+          metrics.counter("varve_damaged_segments_total", "Segments found missing or damaged")),
+      readers(kOpenFilesMax),
+      tables(kTablesMax) {}
+
+PackHeader PackStore::State::new_header(PackClass pack_class) {
+  PackHeader header;
+  header.pack_class = pack_class;
+  header.store = keyring.store_id();
+  header.writer = writer;
+  header.pack = random.id<PackId>();
+  header.epoch = keyring.current().id;
+  return header;
+}
+
+void PackStore::State::sealed_now(const Recovered& recovered, std::shared_ptr<PackReader> reader) {
+  packs_sealed.add();
+  pack_bytes.add(recovered.info.length);
+  const PackId& pack = recovered.info.pack;
+  std::lock_guard lock(mutex);
+  sealed[pack] = recovered.info;
+  writing.erase(pack);
+  damaged.erase(pack);
+  if (!reader) return;
+  tables.put(pack, reader->table());
+  readers.put(pack, std::move(reader));
+}
+
+Result<std::shared_ptr<PackReader>> PackStore::State::reader(const PackId& pack) {
+  PackInfo info;
+  std::shared_ptr<const SegmentTable> table;
+  {
+    std::lock_guard lock(mutex);
+    if (auto found = writing.find(pack); found != writing.end()) return found->second;
+    if (auto* found = readers.find(pack)) return *found;
+    auto found = sealed.find(pack);
+    if (found == sealed.end())
+      return Error(Errc::kNotFound, "pack " + pack.hex() + " is not known here");
+    info = found->second;
+    if (auto* known = tables.find(pack)) table = *known;
+  }
+  auto opened = VARVE_TRY(PackReader::open(storage, keyring, info, table));
+  std::lock_guard lock(mutex);
+  auto found = sealed.find(pack);
+  if (found == sealed.end() || !(found->second == info))
+    return opened;  // changed meanwhile: serve, but do not keep
+  if (!table) tables.put(pack, opened->table());
+  readers.put(pack, opened);
+  return opened;
+}
+
+Error PackStore::State::report(const PackId& pack, uint32_t segment, const Error& error) {
+  std::string path = open_pack_path(pack);
+  bool first_of_segment, first_of_pack;
+  {
+    std::lock_guard lock(mutex);
+    if (auto found = sealed.find(pack); found != sealed.end()) {
+      path = pack_path(found->second.pack_class, found->second.hash);
+    }
+    readers.erase(pack);  // so that a pack that was healed is read anew
+    auto& segments = damaged[pack];
+    first_of_pack = segments.empty();
+    first_of_segment = segments.insert(segment).second;
+  }
+  const std::string place =
+      segment == kNoSegment ? std::string() : fmt::format(": segment {}", segment);
+  std::string reason = error.message();
+  if (error.code() == Errc::kNotFound) reason = "the file is missing";
+  if (reason.empty()) reason = "its seal does not open";
+  // What the storage could not read may be whole; anything else is damage.
+  const Errc code = error.code() == Errc::kIo ? Errc::kIo : Errc::kCorrupt;
+  Error result(code, fmt::format("pack {} ({}){}: {}", pack.hex(), path, place, reason));
+  if (first_of_segment) segments_damaged.add();
+  if (first_of_pack) log_error(result.message());
+  return result;
+}
+
+PackStore::PackStore(Storage& storage, const Keyring& keyring, Random& random, WriterId writer,
+                     Metrics& metrics)
+    : state_(std::make_unique<State>(storage, keyring, random, writer, metrics)) {}
+PackStore::~PackStore() = default;
+
+void PackStore::add(const PackInfo& info) {
+  std::lock_guard lock(state_->mutex);
+  state_->damaged.erase(info.pack);
+  auto [place, is_new] = state_->sealed.try_emplace(info.pack, info);
+  if (is_new || place->second == info) return;
+  place->second = info;
+  state_->readers.erase(info.pack);
+  state_->tables.erase(info.pack);
+}
+
+void PackStore::remove(const PackId& pack) {
+  std::lock_guard lock(state_->mutex);
+  state_->sealed.erase(pack);
+  state_->readers.erase(pack);
+  state_->tables.erase(pack);
+  state_->damaged.erase(pack);
+}
+
+std::optional<PackInfo> PackStore::find(const PackId& pack) const {
+  std::lock_guard lock(state_->mutex);
+  auto found = state_->sealed.find(pack);
+  if (found == state_->sealed.end()) return std::nullopt;
+  return found->second;
+}
+
+std::vector<PackInfo> PackStore::sealed_packs() const {
+  std::lock_guard lock(state_->mutex);
+  std::vector<PackInfo> packs;
+  packs.reserve(state_->sealed.size());
+  for (const auto& [pack, info] : state_->sealed) packs.push_back(info);
+  return packs;
+}
+
+Result<std::shared_ptr<const DecodedSegment>> PackStore::read_segment(const PackId& pack,
+                                                                      uint32_t segment) {
+  auto reader = state_->reader(pack);
+  if (!reader.ok()) {
+    if (reader.error().code() == Errc::kNotFound && !find(pack)) return std::move(reader).error();
+    return state_->report(pack, kNoSegment, reader.error());
+  }
+  auto decoded = (*reader)->read(segment, state_->hasher);
+  if (decoded.ok()) {
+    state_->segments_decoded.add();
+    return decoded;
+  }
+  if (decoded.error().code() == Errc::kNotFound) {
+    return std::move(decoded).error().with_context("pack " +
+                                                   pack.hex());  // a stale hint, no damage
+  }
+  return state_->report(pack, segment, decoded.error());
+}
+
+Result<PackIndex> PackStore::read_index(const PackId& pack) {
+  if (!find(pack)) return Error(Errc::kNotFound, "pack " + pack.hex() + " is not known here");
+  auto reader = state_->reader(pack);
+  if (!reader.ok()) return state_->report(pack, kNoSegment, reader.error());
+  auto index = (*reader)->read_index();
+  if (!index.ok()) return state_->report(pack, kNoSegment, index.error());
+  return index;
+}
+
+}  // namespace varve

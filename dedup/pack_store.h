@@ -1,0 +1,117 @@
+// All packs of a store that are here: sealed ones by name, and those in writing; found by pack id.
+//
+// Any thread. What a pack says is checked before it is believed: segments are authenticated and
+// every chunk id is checked when a segment is decoded. A pack that is missing, torn or damaged is
+// reported once, with its pack id and file, and gives kCorrupt.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "dedup/base/metrics.h"
+#include "dedup/base/random.h"
+#include "dedup/base/storage.h"
+#include "dedup/hasher.h"
+#include "dedup/keyring.h"
+#include "dedup/pack_format.h"
+
+namespace varve {
+
+/// A decoded segment: chunks one after the other. Immutable and shared.
+class DecodedSegment {
+ public:
+  DecodedSegment(SegmentType type, Buffer raw, std::vector<IndexedChunk> chunks);
+
+  SegmentType type() const { return type_; }
+  /// The bytes of the chunk with that id; nullopt if it is not in this segment.
+  std::optional<ByteView> find(const ChunkId& id) const;
+  const std::vector<IndexedChunk>& chunks() const { return chunks_; }
+  size_t memory_bytes() const;
+
+ private:
+  SegmentType type_;
+  Buffer raw_;
+  std::vector<IndexedChunk> chunks_;
+  std::vector<uint32_t> offsets_;
+};
+
+class PackStore {
+ public:
+  PackStore(Storage& storage, const Keyring& keyring, Random& random, WriterId writer,
+            Metrics& metrics);
+  ~PackStore();
+
+  /// Tells of a sealed pack that is here (from the working copy's table, a list, or a listing).
+  void add(const PackInfo& info);
+  void remove(const PackId& pack);
+  std::optional<PackInfo> find(const PackId& pack) const;
+  std::vector<PackInfo> sealed_packs() const;
+
+  /// Reads, opens, decodes and checks one segment of a sealed pack or of one in writing. kNotFound,
+  /// and no line in the log, if the pack is not known or has no such segment: a stale hint.
+  Result<std::shared_ptr<const DecodedSegment>> read_segment(const PackId& pack, uint32_t segment);
+  /// The sealed index from the pack's end.
+  Result<PackIndex> read_index(const PackId& pack);
+
+  /// The files under packs/ and catalog/ whose names are well-formed, with header and length as
+  /// found; their bytes are not hashed.
+  Result<std::vector<PackInfo>> list_files();
+
+  // Writing; used by Ingest alone.
+
+  /// A new pack in local/open/, its header synced, its name too. One writer at a time per pack.
+  class Writer;
+  Result<std::unique_ptr<Writer>> create(PackClass pack_class);
+
+  struct Recovered {
+    PackInfo info;
+    PackIndex index;
+  };
+  /// After a crash: authenticates local/open/<pack> from the front. Everything below
+  /// `committed_length` must be whole, else kCorrupt and the file stays; the rest is cut off, index
+  /// and trailer are written, and the pack is sealed. A pack with no segment is removed: nullopt.
+  /// kNotFound if there is no such file: then it was sealed before the crash, and list_files finds
+  /// it.
+  Result<std::optional<Recovered>> recover(const PackId& pack, uint64_t committed_length);
+  /// The packs found in local/open/.
+  Result<std::vector<PackId>> list_open();
+  Result<void> remove_open(const PackId& pack);
+
+  struct State;  // shared by the parts of the implementation alone
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+/// A segment that is compressed and waits for its place.
+struct PreparedSegment {
+  SegmentType type = SegmentType::kChunks;
+  Codec codec = Codec::kStored;
+  uint32_t raw_length = 0;
+  std::vector<IndexedChunk> chunks;
+  ByteView payload;  // encoded by codec; stays the caller's
+};
+
+class PackStore::Writer {
+ public:
+  virtual ~Writer() = default;
+  virtual const PackId& pack() const = 0;
+  virtual PackClass pack_class() const = 0;
+  /// Whether one more segment of that many payload bytes and chunks leaves room for index and
+  /// trailer in kPackBytes.
+  virtual bool fits(size_t payload_bytes, size_t chunks) const = 0;
+  /// Seals and writes; returns the segment's ordinal. Readable at once through read_segment. After
+  /// kNoSpace append the same segment again, or none: its bytes are sealed already, and wait.
+  virtual Result<uint32_t> append(const PreparedSegment& segment) = 0;
+  /// Durable up to the returned length. May run beside append and finish; these two are one
+  /// thread's at a time.
+  virtual Result<uint64_t> sync() = 0;
+  /// Index, trailer, padding (to kPackBytes if `full`, else Padmé), SHA-256, sync, rename,
+  /// directory sync; then known as sealed. After kNoSpace call it again; after any other error the
+  /// pack is left to recovery.
+  virtual Result<Recovered> finish(bool full) = 0;
+};
+
+}  // namespace varve

@@ -1,0 +1,51 @@
+// What the parts of PackStore share; included by them alone.
+#pragma once
+
+#include <mutex>
+#include <set>
+#include <unordered_map>
+
+#include "dedup/lru.h"
+#include "dedup/pack_reader.h"
+#include "dedup/pack_store.h"
+#include "dedup/unfinished_pack.h"
+
+namespace varve {
+
+struct PackStore::State {
+  State(Storage& storage_in, const Keyring& keyring_in, Random& random_in, WriterId writer_in,
+        Metrics& metrics);
+
+  /// The header of a new pack of this writer.
+  PackHeader new_header(PackClass pack_class);
+  /// A pack came to its end under its name: `reader`, if there is one, serves it from now on.
+  void sealed_now(const PackStore::Recovered& recovered, std::shared_ptr<PackReader> reader);
+  /// The reader of a pack in writing, or of a sealed one. kNotFound if the pack is not known.
+  Result<std::shared_ptr<PackReader>> reader(const PackId& pack);
+  /// Says what is wrong with a pack, to the log at the first time; the error to give.
+  Error report(const PackId& pack, uint32_t segment, const Error& error);
+
+  Storage& storage;
+  const Keyring& keyring;
+  Random& random;
+  const WriterId writer;
+  const Hasher hasher;
+  PackFolders folders;
+  Metric& packs_sealed;
+  Metric& pack_bytes;
+  Metric& segments_decoded;
+  Metric& segments_damaged;
+
+  std::mutex mutex;  // of all that follows; never held over a call of Storage
+  std::unordered_map<PackId, PackInfo, IdHash> sealed;
+  std::unordered_map<PackId, std::shared_ptr<PackReader>, IdHash> writing;
+  LruMap<PackId, std::shared_ptr<PackReader>, IdHash> readers;  // bounds open files
+  LruMap<PackId, std::shared_ptr<const SegmentTable>, IdHash>
+      tables;  // outlive the files: cheap to keep, dear to read
+  std::unordered_map<PackId, std::set<uint32_t>, IdHash> damaged;  // segments reported
+};
+
+/// Any failure of a whole pack counts under this number.
+inline constexpr uint32_t kNoSegment = UINT32_MAX;
+
+}  // namespace varve

@@ -1,0 +1,140 @@
+#include "dedup/segment_reader.h"
+
+#include "dedup/compressor.h"
+
+namespace varve {
+namespace {
+
+constexpr uint8_t kPartHeader = 1;
+constexpr uint8_t kPartBody = 2;
+
+Bytes additional_data(const PackKeys& keys, uint64_t ordinal, uint8_t part, uint8_t type) {
+  return segment_additional_data(keys.header().store, keys.header().pack, ordinal, part, type);
+}
+
+/// The chunks of decoded bytes, by the lengths at the body's front; ids are computed.
+Result<std::vector<IndexedChunk>> name_chunks(const SegmentHeader& header, ByteView lengths,
+                                              ByteView raw, const Hasher& hasher) {
+  Decoder in(lengths);
+  std::vector<IndexedChunk> chunks;
+  chunks.reserve(header.chunk_count);
+  for (uint32_t i = 0; i < header.chunk_count; i++) {
+    const uint32_t length = in.u32();
+    if (length == 0 || length > raw.size()) {
+      return Error(Errc::kCorrupt, "its chunks' lengths do not fit");
+    }
+    chunks.push_back({VARVE_TRY(hasher.item_id(header.type, raw.first(length))), length});
+    raw = raw.subspan(length);
+  }
+  if (!raw.empty()) return Error(Errc::kCorrupt, "its chunks' lengths do not fit");
+  return chunks;
+}
+
+}  // namespace
+
+struct SegmentReader::Sealers {
+  Sealer header, body;
+};
+
+/// Borrows a pair of sealers for one decode.
+class SegmentReader::Lease {
+ public:
+  explicit Lease(const SegmentReader& reader) : reader_(reader) {
+    {
+      std::lock_guard lock(reader.mutex_);
+      if (!reader.idle_.empty()) {
+        sealers_ = std::move(reader.idle_.back());
+        reader.idle_.pop_back();
+      }
+    }
+    if (!sealers_) {
+      sealers_.reset(
+          new Sealers{reader.keys_.segment_header_sealer(), reader.keys_.segment_body_sealer()});
+    }
+  }
+  ~Lease() {
+    std::lock_guard lock(reader_.mutex_);
+    reader_.idle_.push_back(std::move(sealers_));
+  }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+
+  Sealers& operator*() { return *sealers_; }
+
+ private:
+  const SegmentReader& reader_;
+  std::unique_ptr<Sealers> sealers_;
+};
+
+SegmentReader::SegmentReader(PackKeys keys) : keys_(std::move(keys)) {}
+SegmentReader::~SegmentReader() = default;
+
+Result<SegmentHeader> SegmentReader::open_header(Sealers& sealers, uint64_t ordinal,
+                                                 ByteView sealed) const {
+  if (sealed.size() != kSealedSegmentHeaderBytes) {
+    return Error(Errc::kCorrupt, "segment header: cut off");
+  }
+  std::array<uint8_t, kSegmentHeaderBytes> plain;
+  VARVE_TRY(
+      sealers.header.open(ordinal, additional_data(keys_, ordinal, kPartHeader, 0), sealed, plain));
+  SegmentHeader header = VARVE_TRY(decode_segment_header(plain));
+  if (header.ordinal != ordinal) return Error(Errc::kCorrupt, "segment header: another ordinal");
+  return header;
+}
+
+Result<SegmentHeader> SegmentReader::open_header(uint64_t ordinal, ByteView sealed) const {
+  Lease sealers(*this);
+  return open_header(*sealers, ordinal, sealed);
+}
+
+Result<std::shared_ptr<const DecodedSegment>> SegmentReader::decode(uint64_t ordinal,
+                                                                    ByteSpan sealed,
+                                                                    const Hasher& hasher) const {
+  if (sealed.size() < kSealedSegmentHeaderBytes + kTagBytes) {
+    return Error(Errc::kCorrupt, "cut off");
+  }
+  SegmentHeader header;
+  const ByteSpan body = sealed.subspan(kSealedSegmentHeaderBytes);
+  const ByteView plain = body.first(body.size() - kTagBytes);
+  {
+    Lease sealers(*this);
+    header = VARVE_TRY(open_header(*sealers, ordinal, sealed.first(kSealedSegmentHeaderBytes)));
+    if (header.body_length != plain.size()) return Error(Errc::kCorrupt, "its length is another");
+    VARVE_TRY((*sealers).body.open(
+        ordinal, additional_data(keys_, ordinal, kPartBody, static_cast<uint8_t>(header.type)),
+        body, body.first(plain.size())));
+  }
+  // decode_segment_header has checked that the body holds the lengths and that raw_length is within
+  // bounds.
+  const size_t lengths_bytes = size_t{4} * header.chunk_count;
+  Buffer raw(header.raw_length);
+  VARVE_TRY(decompress(header.codec, plain.subspan(lengths_bytes), raw.span()));
+  auto chunks = VARVE_TRY(name_chunks(header, plain.first(lengths_bytes), raw.view(), hasher));
+  return std::make_shared<const DecodedSegment>(header.type, std::move(raw), std::move(chunks));
+}
+
+Buffer seal_segment(const PackKeys& keys, Sealer& header_sealer, Sealer& body_sealer,
+                    uint64_t ordinal, const PreparedSegment& segment) {
+  SegmentHeader header;
+  header.type = segment.type;
+  header.codec = segment.codec;
+  header.chunk_count = static_cast<uint32_t>(segment.chunks.size());
+  header.raw_length = segment.raw_length;
+  header.body_length = static_cast<uint32_t>(4 * segment.chunks.size() + segment.payload.size());
+  header.ordinal = ordinal;
+
+  Buffer out(sealed_segment_bytes(segment.payload.size(), segment.chunks.size()));
+  header_sealer.seal(ordinal, additional_data(keys, ordinal, kPartHeader, 0),
+                     encode_segment_header(header), out.span().first(kSealedSegmentHeaderBytes));
+  const ByteSpan body = out.span().subspan(kSealedSegmentHeaderBytes);
+  Encoder lengths;
+  for (const IndexedChunk& chunk : segment.chunks) lengths.u32(chunk.length);
+  std::memcpy(body.data(), lengths.view().data(), lengths.size());
+  std::memcpy(body.data() + lengths.size(), segment.payload.data(), segment.payload.size());
+  body_sealer.seal(ordinal,
+                   additional_data(keys, ordinal, kPartBody, static_cast<uint8_t>(segment.type)),
+                   body.first(header.body_length), body);
+  return out;
+}
+
+}  // namespace varve

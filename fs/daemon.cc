@@ -1,0 +1,151 @@
+#include "fs/daemon.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "catalog/working_copy.h"
+#include "dedup/base/log.h"
+#include "fs/control.h"
+#include "fs/fuse_session.h"
+#include "fs/snapshot_fields.h"
+#include "fs/status.h"
+#include "fs/upkeep.h"
+#include "fs/volume.h"
+
+namespace varve {
+namespace {
+
+constexpr const char* kControlSocket = "/local/control";
+
+/// A field of a request: a string, or nothing.
+Result<std::string> text_of(const nlohmann::json& request, const char* field) {
+  auto at = request.find(field);
+  if (at == request.end() || at->is_null()) return std::string();
+  if (!at->is_string()) return Error(Errc::kInvalid, fmt::format("'{}' must be a string", field));
+  return at->get<std::string>();
+}
+
+std::map<std::string, ControlHandler> control_handlers(Volume& volume, Status& status,
+                                                       const History& history) {
+  using nlohmann::json;
+  std::map<std::string, ControlHandler> handlers;
+  handlers["snapshots"] = [&](const json&) -> Result<json> { return snapshot_list(history); };
+  handlers["status"] = [&](const json&) -> Result<json> { return status.fields(); };
+  handlers["sync"] = [&](const json&) -> Result<json> {
+    VARVE_TRY(volume.sync_all());
+    return json();
+  };
+  handlers["snapshot"] = [&](const json& request) -> Result<json> {
+    std::string set = VARVE_TRY(text_of(request, "set")),
+                name = VARVE_TRY(text_of(request, "name"));
+    SnapshotInfo taken = VARVE_TRY(volume.take_snapshot(set, name));
+    return json{{"name", taken.name}, {"hash", taken.hash.hex()}};
+  };
+  handlers["revert"] = [&](const json& request) -> Result<json> {
+    std::string set = VARVE_TRY(text_of(request, "set")),
+                name = VARVE_TRY(text_of(request, "name"));
+    std::string saved = VARVE_TRY(volume.revert(set, name));
+    return json{{"saved", saved}};
+  };
+  handlers["drop"] = [&](const json& request) -> Result<json> {
+    std::string set = VARVE_TRY(text_of(request, "set")),
+                name = VARVE_TRY(text_of(request, "name"));
+    VARVE_TRY(volume.drop_snapshot(set, name));
+    return json();
+  };
+  return handlers;
+}
+
+SessionOptions session_options(const DaemonOptions& options) {
+  SessionOptions result;
+  result.source = options.source;
+  result.mountpoint = options.mountpoint;
+  result.read_only = options.mount.read_only;
+  result.allow_other = options.mount.allow_other;
+  result.kernel_flags = options.mount.kernel_flags;
+  result.watch_signals = true;
+  return result;
+}
+
+/// Everything of one mount, in the order in which it is made; it goes the other way round.
+class Mount {
+ public:
+  Mount(std::unique_ptr<WorkingCopy> working_copy, Metrics& metrics, const DaemonOptions& options)
+      : working_copy_(std::move(working_copy)),
+        metrics_(metrics),
+        options_(options),
+        status_(*working_copy_, metrics, options.mountpoint, system_clock().now()),
+        volume_(*working_copy_, system_clock(), metrics, volume_options()),
+        session_(volume_, session_options(options)) {
+    volume_.set_kernel_cache(&session_);
+    status_.show(&volume_);
+  }
+
+  Result<void> begin() {
+    VARVE_TRY(session_.mount());
+    control_ = VARVE_TRY(
+        ControlServer::start(working_copy_->root() + kControlSocket,
+                             control_handlers(volume_, status_, working_copy_->history())));
+    int64_t checkpoint_seconds = options_.mount.read_only ? 0 : options_.mount.checkpoint_seconds;
+    Upkeep::Parts parts{*working_copy_, volume_, status_, session_, system_clock(), metrics_};
+    upkeep_ = std::make_unique<Upkeep>(parts, checkpoint_seconds);
+    return {};
+  }
+
+  Result<void> serve() {
+    Result<void> served = session_.run();
+    control_.reset();
+    upkeep_.reset();
+    Result<void> closed = working_copy_->close(
+        [this](const Snapshotter::Moment& moment) { return volume_.quiesce(moment); });
+    VARVE_TRY(std::move(closed));
+    return served;
+  }
+
+ private:
+  Volume::Options volume_options() {
+    Volume::Options result;
+    result.append_only_snapshots = options_.mount.append_only_snapshots;
+    result.texts = {[this] { return status_.json(); }, [this] { return status_.prometheus(); }};
+    return result;
+  }
+
+  std::unique_ptr<WorkingCopy> working_copy_;
+  Metrics& metrics_;
+  const DaemonOptions& options_;
+  Status status_;
+  Volume volume_;
+  FuseSession session_;
+  std::unique_ptr<ControlServer> control_;
+  std::unique_ptr<Upkeep> upkeep_;
+};
+
+Result<std::unique_ptr<WorkingCopy>> open_store(const DaemonOptions& options, Metrics& metrics) {
+  WorkingCopy::Options how;
+  how.cache_bytes = options.mount.cache_bytes;
+  how.mountpoint = options.mountpoint;
+  return WorkingCopy::open(options.store, options.secret, how, metrics);
+}
+
+}  // namespace
+
+Result<int> run_daemon(DaemonOptions options,
+                       const std::function<void(const Result<void>&)>& on_ready) {
+  Metrics metrics;
+  Result<std::unique_ptr<WorkingCopy>> working_copy = open_store(options, metrics);
+  if (!working_copy.ok()) {
+    on_ready(working_copy.error());
+    return std::move(working_copy).error();
+  }
+  Mount mount(std::move(*working_copy), metrics, options);
+  Result<void> begun = mount.begin();
+  on_ready(begun);
+  if (!begun.ok()) return std::move(begun).error();
+  log_info(fmt::format("{} is mounted at {}", options.store, options.mountpoint));
+  VARVE_TRY(mount.serve());
+  log_info(fmt::format("{} is unmounted", options.mountpoint));
+  return 0;
+}
+
+}  // namespace varve

@@ -1,0 +1,65 @@
+#include "fs/fuse_turns.h"
+
+#include <chrono>
+
+namespace varve {
+namespace {
+
+// How long a request may keep the others waiting before another thread is called.
+constexpr std::chrono::milliseconds kWatch{2};
+// Looks without a request after which the watch sleeps until the next one.
+constexpr int kIdleLooks = 50;
+
+}  // namespace
+
+bool FuseTurns::take() {
+  std::unique_lock lock(mutex_);
+  resting_++;
+  resting_changed_.wait(lock, [&] { return stopped_ || waiting_ == 0; });
+  resting_--;
+  if (stopped_) return false;
+  waiting_++;
+  return true;
+}
+
+void FuseTurns::give_back(bool more) {
+  std::lock_guard lock(mutex_);
+  waiting_--;
+  requests_++;
+  if (more && resting_ > 0) resting_changed_.notify_one();
+  if (!watch_sleeps_) return;
+  watch_sleeps_ = false;
+  watch_changed_.notify_one();
+}
+
+void FuseTurns::watch() {
+  std::unique_lock lock(mutex_);
+  uint64_t seen = requests_;
+  int idle_looks = 0;
+  while (!stopped_) {
+    if (idle_looks < kIdleLooks) {
+      watch_changed_.wait_for(lock, kWatch, [&] { return stopped_; });
+    } else {
+      watch_sleeps_ = true;
+      watch_changed_.wait(lock, [&] { return stopped_ || !watch_sleeps_; });
+    }
+    const bool quiet = requests_ == seen;
+    seen = requests_;
+    if (!quiet) {
+      idle_looks = 0;
+    } else if (waiting_ > 0) {
+      idle_looks++;
+    } else if (resting_ > 0) {
+      resting_changed_.notify_one();  // all that are at work have been so since the last look
+    }
+  }
+}
+
+void FuseTurns::stop() {
+  std::lock_guard lock(mutex_);
+  stopped_ = true;
+  resting_changed_.notify_all();
+  watch_changed_.notify_all();
+}
+
+}  // namespace varve

@@ -1,0 +1,200 @@
+#include "fs/fuse_wire.h"
+
+#include <fmt/core.h>
+#include <linux/fuse.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "dedup/base/limits.h"
+#include "dedup/base/log.h"
+#include "fs/errno_map.h"
+#include "fs/fuse_reply.h"
+
+namespace varve {
+namespace {
+
+// Newer than the headers of Debian 12.
+constexpr uint64_t kDirectIoAllowMmap = uint64_t{1} << 36;
+constexpr uint32_t kOpcodeTmpfile = 51;
+
+// A write of a small file is over sooner than another thread is awake.
+constexpr size_t kLargeWriteBytes = 64 * kKiB;
+
+// A request is handled by one thread from its first byte to its answer, and libfuse hands on no
+// pointer to it.
+thread_local bool kill_privileges_now = false;
+
+// The request's part at `offset`, as far as the kernel sent it.
+template <typename T>
+bool read_part(ByteView request, size_t offset, T& out) {
+  if (request.size() < offset + sizeof out) return false;
+  std::memcpy(&out, request.data() + offset, sizeof out);
+  return true;
+}
+
+constexpr size_t kBody = sizeof(fuse_in_header);
+
+bool kills_privileges_in(uint32_t opcode, ByteView request) {
+  switch (opcode) {
+    case FUSE_WRITE: {
+      fuse_write_in in;
+      return read_part(request, kBody, in) && (in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0;
+    }
+    case FUSE_SETATTR: {
+      fuse_setattr_in in;
+      return read_part(request, kBody, in) && (in.valid & FATTR_KILL_SUIDGID) != 0;
+    }
+    case FUSE_OPEN: {
+      fuse_open_in in;
+      return read_part(request, kBody, in) && (in.open_flags & FUSE_OPEN_KILL_SUIDGID) != 0;
+    }
+    case FUSE_CREATE: {
+      fuse_create_in in;
+      return read_part(request, kBody, in) && (in.open_flags & FUSE_OPEN_KILL_SUIDGID) != 0;
+    }
+    default:
+      return false;
+  }
+}
+
+fuse_entry_out entry_out_of(const Entry& entry) {
+  const struct stat st = stat_of(entry.attributes);
+  fuse_entry_out out{};
+  out.nodeid = entry.attributes.ino;
+  out.generation = entry.generation;
+  out.entry_valid = out.attr_valid = static_cast<uint64_t>(entry.timeout_seconds);
+  out.attr.ino = st.st_ino;
+  out.attr.size = static_cast<uint64_t>(st.st_size);
+  out.attr.blocks = static_cast<uint64_t>(st.st_blocks);
+  out.attr.atime = static_cast<uint64_t>(st.st_atim.tv_sec);
+  out.attr.atimensec = static_cast<uint32_t>(st.st_atim.tv_nsec);
+  out.attr.mtime = static_cast<uint64_t>(st.st_mtim.tv_sec);
+  out.attr.mtimensec = static_cast<uint32_t>(st.st_mtim.tv_nsec);
+  out.attr.ctime = static_cast<uint64_t>(st.st_ctim.tv_sec);
+  out.attr.ctimensec = static_cast<uint32_t>(st.st_ctim.tv_nsec);
+  out.attr.mode = st.st_mode;
+  out.attr.nlink = static_cast<uint32_t>(st.st_nlink);
+  out.attr.uid = st.st_uid;
+  out.attr.gid = st.st_gid;
+  out.attr.blksize = static_cast<uint32_t>(st.st_blksize);
+  return out;
+}
+
+fuse_open_out open_out_of(const OpenFile& file) {
+  fuse_open_out out{};
+  out.fh = file.handle;
+  if (file.direct_io) out.open_flags |= FOPEN_DIRECT_IO;
+  if (file.keep_cache) out.open_flags |= FOPEN_KEEP_CACHE;
+  if (file.no_flush) out.open_flags |= FOPEN_NOFLUSH;
+  return out;
+}
+
+}  // namespace
+
+bool request_kills_privileges() {
+  return kill_privileges_now;
+}
+
+bool FuseWire::before(int fd, ByteView request) {
+  fuse_in_header header;
+  if (!read_part(request, 0, header)) return true;  // the kernel sends no such thing
+  kill_privileges_now = kills_privileges_in(header.opcode, request);
+  if (header.opcode == FUSE_INIT) note_init(request);
+  if (header.opcode != kOpcodeTmpfile) return false;
+  answer_tmpfile(fd, request);
+  return true;
+}
+
+FuseWire::Summary FuseWire::summary_of(ByteView request) {
+  fuse_in_header header;
+  if (!read_part(request, 0, header)) return {};
+  Summary summary{static_cast<pid_t>(header.pid), request.size(), false};
+  fuse_read_in in;
+  if (header.opcode == FUSE_READ && read_part(request, kBody, in)) summary.bytes += in.size;
+  summary.heavy = header.opcode == FUSE_READ || header.opcode == FUSE_FSYNC ||
+                  header.opcode == FUSE_FSYNCDIR || header.opcode == FUSE_COPY_FILE_RANGE ||
+                  (header.opcode == FUSE_WRITE && request.size() > kLargeWriteBytes);
+  return summary;
+}
+
+void FuseWire::note_init(ByteView request) {
+  fuse_in_header header;
+  fuse_init_in in{};
+  if (!read_part(request, 0, header)) return;
+  init_unique_ = header.unique;
+  if (!read_part(request, kBody, in)) return;  // a kernel too old to have anything for us
+  offered_ = in.flags;
+  if (in.flags & FUSE_INIT_EXT) offered_ |= uint64_t{in.flags2} << 32;
+}
+
+ssize_t FuseWire::write_reply(int fd, const iovec* parts, int count) {
+  if (!negotiated()) {
+    fuse_out_header header;
+    std::memcpy(&header, parts[0].iov_base, sizeof header);
+    if (init_unique_ != 0 && header.unique == init_unique_)
+      return write_init_reply(fd, parts, count);
+  }
+  return ::writev(fd, parts, count);
+}
+
+ssize_t FuseWire::write_init_reply(int fd, const iovec* parts, int count) {
+  fuse_init_out out;
+  iovec edited[2] = {parts[0], {&out, sizeof out}};
+  ssize_t written = 0;
+  if (count == 2 && parts[1].iov_len == sizeof out) {
+    std::memcpy(&out, parts[1].iov_base, sizeof out);
+    uint64_t flags = out.flags;
+    flags |= offered_ & FUSE_HANDLE_KILLPRIV_V2;
+    if (offered_ & FUSE_INIT_EXT) flags |= (offered_ & kDirectIoAllowMmap) | FUSE_INIT_EXT;
+    out.flags = static_cast<uint32_t>(flags);
+    if (offered_ & FUSE_INIT_EXT) out.flags2 |= static_cast<uint32_t>(flags >> 32);
+    kills_privileges_ = (flags & FUSE_HANDLE_KILLPRIV_V2) != 0;
+    maps_direct_io_ = (flags & kDirectIoAllowMmap) != 0;
+    written = ::writev(fd, edited, 2);
+  } else {
+    written = ::writev(fd, parts, count);
+  }
+  const int number = errno;
+  negotiated_.store(true, std::memory_order_release);
+  errno = number;
+  return written;
+}
+
+void FuseWire::answer_tmpfile(int fd, ByteView request) {
+  fuse_in_header header;
+  fuse_create_in in;
+  fuse_out_header out{};
+  if (!read_part(request, 0, header)) return;
+  out.unique = header.unique;
+  out.len = sizeof out;
+  out.error = -EINVAL;
+  fuse_entry_out entry;
+  fuse_open_out open;
+  iovec parts[3] = {{&out, sizeof out}, {&entry, sizeof entry}, {&open, sizeof open}};
+  if (!read_part(request, kBody, in)) {
+    (void)!::writev(fd, parts, 1);
+    return;
+  }
+  const Caller caller{header.uid, header.gid, static_cast<pid_t>(header.pid), in.umask};
+  Result<Filesystem::Created> created =
+      filesystem_.create_unnamed(header.nodeid, in.mode, static_cast<int>(in.flags), caller);
+  if (!created.ok()) {
+    if (is_damage(created.error().code())) log_error("O_TMPFILE: " + created.error().message());
+    out.error = -errno_of(created.error().code());
+    (void)!::writev(fd, parts, 1);
+    return;
+  }
+  entry = entry_out_of(created->entry);
+  open = open_out_of(created->file);
+  out.error = 0;
+  out.len = sizeof out + sizeof entry + sizeof open;
+  if (::writev(fd, parts, 3) >= 0) return;
+  filesystem_.release(created->entry.attributes.ino, created->file.handle);
+  filesystem_.forget(created->entry.attributes.ino, 1);
+}
+
+}  // namespace varve

@@ -1,0 +1,65 @@
+// What the kernel says and hears that libfuse 3.14 does not know of: read from, and written into,
+// the requests' own bytes.
+//
+// - KILLPRIV_V2: the kernel no longer asks for security.capability before a buffered write;
+// requests then say whether setuid and
+//   setgid are to go.
+// - DIRECT_IO_ALLOW_MMAP: files opened with direct I/O can be mapped shared.
+// - TMPFILE: O_TMPFILE.
+#pragma once
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <atomic>
+#include <cstdint>
+
+#include "dedup/base/bytes.h"
+#include "fs/filesystem.h"
+
+namespace varve {
+
+/// Of the request that this thread is handling: whether its caller has no right to keep setuid and
+/// setgid.
+bool request_kills_privileges();
+
+class FuseWire {
+ public:
+  explicit FuseWire(Filesystem& filesystem) : filesystem_(filesystem) {}
+
+  /// To be called with each request before libfuse gets it. True: it is answered already, libfuse
+  /// must not see it.
+  bool before(int fd, ByteView request);
+  /// Writes an answer of libfuse's to the kernel; the one to INIT gains what the kernel offered and
+  /// libfuse did not take.
+  ssize_t write_reply(int fd, const iovec* parts, int count);
+
+  /// Which thread asked (0: the kernel itself), how many bytes the request moves, and whether it
+  /// may take long: data and disks.
+  struct Summary {
+    pid_t asker = 0;
+    size_t bytes = 0;
+    bool heavy = false;
+  };
+  static Summary summary_of(ByteView request);
+
+  /// Whether the kernel has had its answer to INIT.
+  bool negotiated() const { return negotiated_.load(std::memory_order_acquire); }
+  bool kills_privileges() const { return kills_privileges_; }
+  bool maps_direct_io() const { return maps_direct_io_; }
+
+ private:
+  void note_init(ByteView request);
+  ssize_t write_init_reply(int fd, const iovec* parts, int count);
+  void answer_tmpfile(int fd, ByteView request);
+
+  Filesystem& filesystem_;
+  std::atomic<bool> negotiated_{false};
+  uint64_t init_unique_ =
+      0;  // of the INIT request; only the thread that handles it reads and writes these
+  uint64_t offered_ = 0;
+  bool kills_privileges_ = false;
+  bool maps_direct_io_ = false;
+};
+
+}  // namespace varve

@@ -1,0 +1,125 @@
+#include "fs/rechunk.h"
+
+#include <algorithm>
+
+#include "fs/read_view.h"
+
+namespace varve {
+namespace {
+
+constexpr uint64_t kLookAheadBytes = 8u << 20;  // old extents are asked for in steps of this
+constexpr size_t kWindowBytes = 4u << 20;
+
+}  // namespace
+
+Result<void> Rechunk::run(const std::vector<FileRange>& runs) {
+  runs_ = runs;
+  next_ = 0;
+  while (next_ < runs_.size()) VARVE_TRY(cut_region());
+  return {};
+}
+
+Result<uint64_t> Rechunk::start_of(FileRange run) {
+  uint64_t probe = run.from > 0 ? run.from - 1 : 0;
+  std::vector<Extent> around = VARVE_TRY(source_.old_extents(probe, run.from + 1));
+  for (const Extent& extent : around) {
+    uint64_t end = extent.offset + extent.length;
+    if (extent.offset < run.from && run.from < end) return extent.offset;
+    bool appends =
+        end == run.from && run.from == options_.old_size && run.from != options_.natural_end;
+    if (appends) return extent.offset;
+  }
+  return run.from;
+}
+
+Result<void> Rechunk::load_old(uint64_t at) {
+  if (at + 2 * options_.chunk_bytes_max < old_known_to_) return {};
+  uint64_t to = at + kLookAheadBytes;
+  old_ = VARVE_TRY(source_.old_extents(at > 0 ? at - 1 : 0, to));
+  old_known_to_ = to;
+  return {};
+}
+
+Result<void> Rechunk::fill_window() {
+  size_t have = window_.size() - window_begin_;
+  if (have >= options_.chunk_bytes_max) return {};
+  window_.erase(window_.begin(), window_.begin() + static_cast<ptrdiff_t>(window_begin_));
+  window_begin_ = 0;
+  VARVE_TRY(load_old(position_));
+  std::span<const FileRange> ahead = runs_.subspan(next_ - 1);  // earlier ones end before position_
+  data_end_ = std::min(data_end(position_, ahead, old_), old_known_to_);
+  // Old bytes are read only as far as cutting needs them; dirty ones lie in memory anyway.
+  auto inside =
+      std::find_if(ahead.begin(), ahead.end(), [&](FileRange r) { return r.to > position_; });
+  uint64_t dirty_to = inside != ahead.end() && inside->from <= position_ + have ? inside->to : 0;
+  uint64_t want = position_ + options_.chunk_bytes_max;
+  if (dirty_to > want) want = std::min(dirty_to, position_ + kWindowBytes);
+  uint64_t to = std::min(want, data_end_);
+  if (position_ + have >= to) return {};
+  window_.resize(static_cast<size_t>(to - position_));
+  return source_.read(position_ + have, ByteSpan(window_).subspan(have));
+}
+
+bool Rechunk::is_boundary(uint64_t at) const {
+  return std::none_of(old_.begin(), old_.end(),
+                      [&](const Extent& e) { return e.offset < at && at < e.offset + e.length; });
+}
+
+uint64_t Rechunk::boundary_behind(uint64_t at) const {
+  for (const Extent& extent : old_) {
+    if (extent.offset > at) return extent.offset;
+    if (extent.offset + extent.length > at) return extent.offset + extent.length;
+  }
+  return UINT64_MAX;
+}
+
+bool Rechunk::waits_for_more() const {
+  return data_end_ == options_.open_end &&
+         window_.size() - window_begin_ < options_.chunk_bytes_max;
+}
+
+Result<void> Rechunk::take_chunk(size_t length) {
+  ByteView chunk = ByteView(window_).subspan(window_begin_, length);
+  extents_.push_back({position_, length, VARVE_TRY(source_.put(chunk)), 0});
+  window_begin_ += length;
+  position_ += length;
+  pending_.to = position_;
+  if (pending_.length() >= options_.replace_bytes_max) return publish();
+  return {};
+}
+
+Result<void> Rechunk::publish() {
+  if (pending_.length() == 0) return {};
+  FileRange range = pending_;
+  pending_.from = pending_.to;
+  return source_.replace(range, std::exchange(extents_, {}));
+}
+
+Result<void> Rechunk::cut_region() {
+  position_ = VARVE_TRY(start_of(runs_[next_]));
+  pending_ = {position_, position_};
+  window_.clear();
+  window_begin_ = 0;
+  old_known_to_ = 0;
+  uint64_t covered_to = runs_[next_++].to;
+  while (true) {
+    VARVE_TRY(fill_window());
+    if (position_ >= covered_to && (position_ >= data_end_ || is_boundary(position_))) break;
+    if (waits_for_more()) {
+      natural_end_ = position_;
+      while (next_ < runs_.size() && runs_[next_].from < data_end_) next_++;
+      break;
+    }
+    size_t length = options_.cut(ByteView(window_).subspan(window_begin_));
+    if (position_ >= covered_to + options_.resync_bytes_max) {
+      length =
+          static_cast<size_t>(std::min<uint64_t>(length, boundary_behind(position_) - position_));
+    }
+    VARVE_TRY(take_chunk(length));
+    while (next_ < runs_.size() && runs_[next_].from < position_)
+      covered_to = std::max(covered_to, runs_[next_++].to);
+  }
+  return publish();
+}
+
+}  // namespace varve

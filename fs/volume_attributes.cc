@@ -1,0 +1,164 @@
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include <algorithm>
+#include <shared_mutex>
+
+#include "fs/volume.h"
+
+namespace varve {
+namespace {
+
+constexpr std::string_view kCapabilityName = "security.capability";
+
+/// What is left of permissions when a file's content or owner changes by somebody without the right
+/// to keep more.
+uint16_t without_privileges(uint16_t permissions) {
+  permissions &= static_cast<uint16_t>(~S_ISUID);
+  if (permissions & S_IXGRP)
+    permissions &= static_cast<uint16_t>(~S_ISGID);  // without execution it means mandatory locking
+  return permissions;
+}
+
+/// A number that the tree does not have: the kernel looks the name up again.
+Error as_stale(Error error) {
+  return error.code() == Errc::kNotFound ? Error(Errc::kStale) : std::move(error);
+}
+
+}  // namespace
+
+Result<Entry> Volume::get_attributes(Ino node, std::optional<uint64_t>) {
+  if (is_snapshot(node)) return snapshots_.attributes(node);
+  if (is_control(node)) return control_.attributes(node);
+  Result<Inode> inode = tree_.inode(node);
+  if (!inode.ok()) return as_stale(std::move(inode).error());
+  return entry_of({node, *inode});
+}
+
+AttributeChange Volume::attribute_change(const Inode& inode, const SetAttributes& change) {
+  AttributeChange result;
+  Nanoseconds now = clock_.now();
+  result.permissions = change.permissions;
+  result.uid = change.uid;
+  result.gid = change.gid;
+  bool new_owner = (change.uid || change.gid) && inode.type != FileType::kDirectory;
+  if (new_owner && !change.permissions) {
+    uint16_t left = without_privileges(inode.permissions);
+    if (left != inode.permissions) result.permissions = left;
+  }
+  result.atime = change.atime_now ? std::optional(now) : change.atime;
+  result.mtime = change.mtime_now ? std::optional(now) : change.mtime;
+  result.ctime = change.ctime;
+  return result;
+}
+
+Result<Entry> Volume::set_attributes(Ino node, const SetAttributes& change, std::optional<uint64_t>,
+                                     const Caller&) {
+  if (!is_live(node)) return Errc::kReadOnly;
+  Shared shared(barrier_);
+  Result<Inode> inode = tree_.inode(node);
+  if (!inode.ok()) return as_stale(std::move(inode).error());
+  bool of_file = inode->type == FileType::kFile;
+  if (change.size && !of_file)
+    return inode->type == FileType::kDirectory ? Errc::kIsDirectory : Errc::kInvalid;
+  FileRef file = change.size ? files_.get(node) : files_.find(node);
+  if (change.size) {
+    VARVE_TRY(drop_privileges(*file, change.kill_privileges));
+    VARVE_TRY(resize(*file, *change.size));
+    inode = VARVE_TRY(tree_.inode(node));
+  }
+  if (of_file && (change.uid || change.gid) && tree_.xattr(node, kCapabilityName).ok()) {
+    VARVE_TRY(tree_.remove_xattr(node, kCapabilityName));
+  }
+  AttributeChange wanted = attribute_change(*inode, change);
+  bool any = wanted.permissions || wanted.uid || wanted.gid || wanted.atime || wanted.mtime ||
+             wanted.ctime;
+  std::unique_lock<std::mutex> lock;
+  if (file) lock = std::unique_lock(file->mutex);
+  Inode now = any ? VARVE_TRY(tree_.change(node, wanted)) : *inode;
+  if (file && any) {
+    // Times that are set explicitly count over those of writes before, which the next flush would
+    // bring along.
+    if (wanted.mtime) file->mtime.reset();
+    file->ctime.reset();
+    account(*file, budget_);
+  }
+  if (lock) lock.unlock();
+  return entry_of({node, now});
+}
+
+Result<std::string> Volume::read_link(Ino node) {
+  if (is_snapshot(node)) return snapshots_.read_link(node);
+  if (is_control(node)) return Errc::kInvalid;
+  return tree_.read_link(node);
+}
+
+Result<void> Volume::drop_privileges(FileState& file, bool kill_privileges) {
+  bool look = false;
+  {
+    std::lock_guard lock(file.mutex);
+    look = !std::exchange(file.no_capability, true);
+  }
+  if (look && tree_.xattr(file.ino, kCapabilityName).ok())
+    VARVE_TRY(tree_.remove_xattr(file.ino, kCapabilityName));
+  if (!kill_privileges) return {};
+  Inode inode = VARVE_TRY(tree_.inode(file.ino));
+  uint16_t left = without_privileges(inode.permissions);
+  if (left == inode.permissions) return {};
+  AttributeChange change;
+  change.permissions = left;
+  VARVE_TRY(tree_.change(file.ino, change));
+  return {};
+}
+
+Result<void> Volume::set_xattr(Ino node, std::string_view name, std::string_view value, int flags,
+                               const Caller&) {
+  if (!is_live(node)) return Errc::kReadOnly;
+  LiveTree::XattrMode mode = LiveTree::XattrMode::kAny;
+  if (flags == XATTR_CREATE) {
+    mode = LiveTree::XattrMode::kCreate;
+  } else if (flags == XATTR_REPLACE) {
+    mode = LiveTree::XattrMode::kReplace;
+  } else if (flags != 0) {
+    return Errc::kInvalid;
+  }
+  Shared shared(barrier_);
+  VARVE_TRY(admit(name.size() + value.size()));
+  VARVE_TRY(tree_.set_xattr(node, name, value, mode));
+  note_change(node);
+  FileRef file = name == kCapabilityName ? files_.find(node) : FileRef();
+  if (file) {
+    std::lock_guard lock(file->mutex);
+    file->no_capability = false;
+  }
+  return {};
+}
+
+Result<std::string> Volume::get_xattr(Ino node, std::string_view name) {
+  if (is_control(node)) return Errc::kNoAttribute;
+  if (is_live(node)) return tree_.xattr(node, name);
+  Xattrs xattrs = VARVE_TRY(snapshots_.xattrs(node));
+  for (auto& [one, value] : xattrs) {
+    if (one == name) return std::move(value);
+  }
+  return Errc::kNoAttribute;
+}
+
+Result<std::string> Volume::list_xattrs(Ino node) {
+  if (is_control(node)) return std::string();
+  Xattrs xattrs =
+      is_live(node) ? VARVE_TRY(tree_.xattrs(node)) : VARVE_TRY(snapshots_.xattrs(node));
+  std::string result;
+  for (const auto& [name, value] : xattrs) result.append(name).push_back('\0');
+  return result;
+}
+
+Result<void> Volume::remove_xattr(Ino node, std::string_view name, const Caller&) {
+  if (!is_live(node)) return Errc::kReadOnly;
+  Shared shared(barrier_);
+  VARVE_TRY(tree_.remove_xattr(node, name));
+  note_change(node);
+  return {};
+}
+
+}  // namespace varve

@@ -1,0 +1,253 @@
+#include <fcntl.h>
+
+#include <algorithm>
+#include <shared_mutex>
+
+#include "fs/read_view.h"
+#include "fs/volume.h"
+
+namespace varve {
+namespace {
+
+constexpr uint64_t kStreamFlushBytes = 4u << 20;  // a stream is cut when it has that much
+constexpr uint64_t kRandomFlushBytes =
+    32u << 20;  // a file that is written here and there, when it has that much
+constexpr int kPatienceSeconds = 1;
+
+}  // namespace
+
+Result<std::shared_ptr<Volume::Handle>> Volume::handle_of(uint64_t handle, bool writes) const {
+  std::shared_ptr<Handle> found = handles_.get(handle);
+  if (!found || (writes && !found->live)) return Errc::kBadHandle;
+  return found;
+}
+
+Result<OpenFile> Volume::open_live(Ino node, bool writes) {
+  auto handle = std::make_shared<Handle>();
+  handle->live = files_.get(node);
+  handle->writes = writes;
+  OpenFile file;
+  file.handle = handles_.add(std::move(handle));
+  file.keep_cache = true;  // nothing changes behind the kernel's back but by revert, which tells it
+  file.no_flush = !writes;
+  return file;
+}
+
+Result<OpenFile> Volume::open(Ino node, int flags, bool kill_privileges) {
+  bool writes = (flags & O_ACCMODE) != O_RDONLY;
+  OpenFile file;
+  if (is_live(node)) {
+    Result<Inode> inode = tree_.inode(node);
+    if (!inode.ok()) return Errc::kStale;
+    if (inode->type == FileType::kDirectory) return Errc::kIsDirectory;
+    if (flags & O_TRUNC) {
+      Shared shared(barrier_);
+      FileRef state = files_.get(node);
+      VARVE_TRY(drop_privileges(*state, kill_privileges));
+      VARVE_TRY(resize(*state, 0));
+    }
+    return open_live(node, writes);
+  }
+  if (writes || (flags & O_TRUNC)) return Errc::kReadOnly;
+  auto handle = std::make_shared<Handle>();
+  if (is_control(node)) {
+    handle->text = VARVE_TRY(control_.content(node));
+    file.direct_io = true;  // its attributes do not know its size
+  } else {
+    handle->snapshot = VARVE_TRY(snapshots_.open(node));
+    file.keep_cache = true;
+  }
+  file.no_flush = true;
+  file.handle = handles_.add(std::move(handle));
+  return file;
+}
+
+Result<void> Volume::load(FileState& file) {
+  if (file.loaded) return {};
+  Result<Inode> inode = tree_.inode(file.ino);
+  if (!inode.ok()) return Errc::kStale;
+  file.size = file.committed_size = inode->size;
+  file.loaded = true;
+  return {};
+}
+
+void Volume::touch(FileState& file) {
+  file.mtime = file.ctime = clock_.now();
+  file.last_write = clock_.monotonic();
+  if (!file.dirty_since) file.dirty_since = file.last_write;
+}
+
+void Volume::note_change(Ino ino) {
+  FileRef file = files_.find(ino);
+  if (!file) return;
+  std::lock_guard lock(file->mutex);
+  if (file->ctime)
+    file->ctime = clock_.now();  // else a flush would take back what the tree just noted
+}
+
+Result<void> Volume::read(Ino node, uint64_t number, uint64_t offset, size_t size,
+                          const std::function<void(ByteView)>& reply) {
+  std::shared_ptr<Handle> handle = VARVE_TRY(handle_of(number, false));
+  reads_.add();
+  auto counted = [&](ByteView bytes) {
+    read_bytes_.add(bytes.size());
+    reply(bytes);
+  };
+  if (handle->live) {
+    Result<void> done = read_live(*handle, offset, size, counted);
+    return done.ok() ? std::move(done) : Result<void>(read_error(node, std::move(done).error()));
+  }
+  if (handle->snapshot) {
+    Result<void> done = snapshots_.read(*handle->snapshot, offset, size, counted);
+    return done.ok() ? std::move(done) : Result<void>(read_error(node, std::move(done).error()));
+  }
+  ByteView text = as_bytes(handle->text);
+  offset = std::min<uint64_t>(offset, text.size());
+  counted(text.subspan(offset, std::min(size, text.size() - offset)));
+  return {};
+}
+
+Result<void> Volume::read_live(Handle& handle, uint64_t offset, size_t size,
+                               const std::function<void(ByteView)>& reply) {
+  FileState& file = *handle.live;
+  std::vector<DirtySlice> dirty;
+  std::vector<Extent> extents;
+  uint64_t end = 0;
+  {
+    // Both under one lock: a flush moves data from one to the other.
+    std::lock_guard lock(file.mutex);
+    VARVE_TRY(load(file));
+    end = std::min(file.size, offset + size);
+    if (offset < end) {
+      dirty = file.dirty.read(offset, end);
+      extents = VARVE_TRY(tree_.extents(file.ino, offset, end));
+    }
+  }
+  if (offset >= end) {
+    reply({});
+    return {};
+  }
+  std::optional<FileRange> ahead;
+  {
+    std::lock_guard lock(handle.mutex);
+    ahead = handle.prefetcher.after_read(offset, end);
+  }
+  if (ahead) prefetch(file.ino, *ahead);
+  if (dirty.size() == 1 && dirty[0].offset == offset && dirty[0].bytes.size() == end - offset) {
+    reply(dirty[0].bytes);
+    return {};
+  }
+  Buffer out(static_cast<size_t>(end - offset));
+  VARVE_TRY(read_view(offset, out.span(), dirty, extents,
+                      [&](const Extent& e) { return working_copy_.fetch().chunk(e.chunk); }));
+  reply(out.view());
+  return {};
+}
+
+void Volume::prefetch(Ino ino, FileRange range) {
+  Result<std::vector<Extent>> extents = tree_.extents(ino, range.from, range.to);
+  if (!extents.ok()) return;
+  for (const Extent& extent : *extents) working_copy_.fetch().prefetch(extent.chunk);
+}
+
+Result<void> Volume::admit(uint64_t bytes) {
+  if (space_.admit(bytes).ok()) return {};
+  // The worst case does not fit. What is on its way may turn out to be known or to compress well:
+  // once it has arrived, ask again.
+  Result<void> flushed = flusher_.flush_all();
+  if (flushed.ok()) flushed = working_copy_.ingest().flush();
+  space_.forget();
+  Result<void> admitted = space_.admit(bytes);
+  if (!admitted.ok() && admitted.error().code() == Errc::kNoSpace) return Errc::kNoSpace;
+  return admitted;
+}
+
+Result<void> Volume::wait_for_room() {
+  while (!budget_.wait_for_room(kPatienceSeconds)) {
+    flusher_.request_older_than(0);
+    if (std::optional<Error> error = flusher_.failing()) return *error;
+  }
+  return {};
+}
+
+std::optional<Error> Volume::take_error(FileState& file) {
+  std::lock_guard lock(file.mutex);
+  return std::exchange(file.error, std::nullopt);
+}
+
+Result<size_t> Volume::write(Ino node, uint64_t number, uint64_t offset, ByteView data,
+                             WriteFlags flags) {
+  if (!is_live(node)) return Errc::kReadOnly;
+  std::shared_ptr<Handle> handle = VARVE_TRY(handle_of(number, true));
+  FileState& file = *handle->live;
+  if (std::optional<Error> error = take_error(file)) return *error;
+  Shared shared(barrier_);
+  VARVE_TRY(admit(data.size()));
+  VARVE_TRY(wait_for_room());
+  VARVE_TRY(drop_privileges(file, flags.kill_privileges));
+  bool stream_due = false, random_due = false;
+  {
+    std::lock_guard lock(file.mutex);
+    VARVE_TRY(load(file));
+    if (flags.append) offset = file.size;
+    if (offset + data.size() < offset) return Errc::kTooLarge;
+    file.dirty.write(offset, data);
+    uint64_t end = offset + data.size();
+    bool goes_on = offset == file.last_write_end;
+    file.streamed_bytes = goes_on ? file.streamed_bytes + data.size() : data.size();
+    if (!goes_on && offset < file.committed_size) file.random_writes++;
+    file.last_write_end = end;
+    file.size = std::max(file.size, end);
+    touch(file);
+    account(file, budget_);
+    stream_due = file.streamed_bytes >= kStreamFlushBytes && !file.stream_queued;
+    random_due = file.dirty.bytes() >= kRandomFlushBytes &&
+                 file.streamed_bytes < kStreamFlushBytes && !file.queued;
+  }
+  writes_.add();
+  written_bytes_.add(data.size());
+  if (stream_due) flusher_.request(files_.get(node), Flusher::Depth::kStream);
+  if (random_due) flusher_.request(files_.get(node), Flusher::Depth::kAll);
+  if (budget_.pressing() && !stream_due && !random_due) flusher_.request_pressure();
+  return data.size();
+}
+
+Result<void> Volume::flush(Ino, uint64_t number) {
+  std::shared_ptr<Handle> handle = VARVE_TRY(handle_of(number, false));
+  if (!handle->live) return {};
+  if (std::optional<Error> error = take_error(*handle->live)) return *error;
+  return {};
+}
+
+void Volume::release(Ino, uint64_t number) {
+  std::shared_ptr<Handle> handle = handles_.remove(number);
+  if (!handle || !handle->live || !handle->writes) return;
+  bool pending = false;
+  {
+    std::lock_guard lock(handle->live->mutex);
+    pending = handle->live->pending() && !handle->live->discarded;
+  }
+  if (pending) flusher_.request(std::move(handle->live), Flusher::Depth::kAll);
+}
+
+Result<void> Volume::sync(Ino node, uint64_t number, bool) {
+  if (!is_live(node)) return {};
+  std::shared_ptr<Handle> handle = VARVE_TRY(handle_of(number, false));
+  if (!handle->live) return {};
+  {
+    Shared shared(barrier_);
+    std::optional<Error> before = take_error(*handle->live);
+    Result<void> flushed = flusher_.flush(*handle->live, Flusher::Depth::kAll);
+    std::optional<Error> latched = take_error(*handle->live);  // told here, if it was the same
+    VARVE_TRY(std::move(flushed));
+    if (before) return *before;
+  }
+  return working_copy_.committer().commit();
+}
+
+Result<void> Volume::sync_directory(Ino node) {
+  if (!is_live(node)) return {};
+  return working_copy_.committer().commit();
+}
+
+}  // namespace varve

@@ -1,0 +1,97 @@
+// Goal: ids of chunks and objects are HMAC-SHA-256 as docs/format.md says, from any thread, and
+// tell kinds apart.
+
+#include "dedup/hasher.h"
+
+#include <thread>
+
+#include "dedup/base/checksum.h"
+#include "tests/dedup/key_world.h"
+
+namespace varve {
+namespace {
+
+/// HMAC (RFC 2104) by its definition, from plain SHA-256.
+ChunkId hmac_by_definition(const Secret& key, ByteView message) {
+  Bytes inner(64, 0x36), outer(64, 0x5c);
+  for (size_t i = 0; i < key.size(); i++) {
+    inner[i] ^= key.view()[i];
+    outer[i] ^= key.view()[i];
+  }
+  inner.insert(inner.end(), message.begin(), message.end());
+  const FileHash digest = sha256(inner);
+  outer.insert(outer.end(), digest.bytes.begin(), digest.bytes.end());
+  ChunkId id;
+  id.bytes = sha256(outer).bytes;
+  return id;
+}
+
+TEST(Hasher, ChunkIdsAreHmacUnderTheChunkIdKey) {
+  const Keyring keyring = seeded_keyring(1);
+  const Hasher hasher(keyring);
+  const Secret key = keyring.dedup_key("varve/1 chunk id");
+  for (const size_t length : {0, 1, 55, 56, 63, 64, 65, 4096, 100000}) {
+    const Bytes chunk(length, 0xa5);
+    EXPECT_EQ(hasher.chunk_id(chunk), hmac_by_definition(key, chunk)) << length;
+  }
+}
+
+TEST(Hasher, ObjectIdsAreOfTypeAndCanonicalPartUnderAnotherKey) {
+  const Keyring keyring = seeded_keyring(1);
+  const Hasher hasher(keyring);
+  const Bytes canonical(100, 7);
+  Encoder message;
+  message.u8(2).raw(canonical);
+  EXPECT_EQ(hasher.object_id(SegmentType::kTree, canonical),
+            hmac_by_definition(keyring.dedup_key("varve/1 object id"), message.view()));
+  EXPECT_NE(hasher.object_id(SegmentType::kTree, canonical),
+            hasher.object_id(SegmentType::kIndexBundle, canonical));
+  EXPECT_NE(hasher.object_id(SegmentType::kTree, canonical), hasher.chunk_id(canonical));
+}
+
+TEST(Hasher, AnotherStoreHasOtherIds) {
+  const Bytes chunk(1000, 1);
+  EXPECT_NE(Hasher(seeded_keyring(1)).chunk_id(chunk), Hasher(seeded_keyring(2)).chunk_id(chunk));
+}
+
+TEST(Hasher, AnItemsIdDoesNotDependOnItsHints) {
+  const Hasher hasher(seeded_keyring(1));
+  const Bytes canonical(10, 3);
+  Encoder plain, hinted;
+  plain.u32(10).raw(canonical);
+  hinted.u32(10).raw(canonical).raw(Bytes(5, 9));
+  const ChunkId id = hasher.object_id(SegmentType::kTree, canonical);
+  EXPECT_EQ(hasher.item_id(SegmentType::kTree, plain.view()).value(), id);
+  EXPECT_EQ(hasher.item_id(SegmentType::kTree, hinted.view()).value(), id);
+  EXPECT_EQ(hasher.item_id(SegmentType::kChunks, plain.view()).value(),
+            hasher.chunk_id(plain.view()));
+}
+
+TEST(Hasher, RefusesAnObjectThatIsShorterThanItSays) {
+  const Hasher hasher(seeded_keyring(1));
+  Encoder item;
+  item.u32(11).raw(Bytes(10, 3));
+  for (size_t length = 0; length <= item.size(); length++) {
+    const auto id = hasher.item_id(SegmentType::kTree, item.view().first(length));
+    ASSERT_FALSE(id.ok());
+    ASSERT_EQ(id.error().code(), Errc::kCorrupt);
+  }
+}
+
+TEST(Hasher, GivesTheSameIdsInManyThreads) {
+  const Hasher hasher(seeded_keyring(1));
+  const Bytes chunk(777, 1);
+  const ChunkId expected = hasher.chunk_id(chunk);
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong = 0;
+  for (int i = 0; i < 4; i++) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < 500; round++) wrong += hasher.chunk_id(chunk) != expected;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+}  // namespace
+}  // namespace varve

@@ -1,0 +1,147 @@
+// Goal: whatever a crash leaves of a pack in writing, recovery keeps what was committed, never
+// invents, and never hides damage.
+
+#include "dedup/base/checksum.h"
+#include "tests/dedup/pack_world.h"
+
+namespace varve {
+namespace {
+
+struct OpenPack {
+  PackWorld world;
+  PackId id;
+  std::string path;
+  Bytes bytes;
+  std::vector<std::unique_ptr<TestSegment>> segments;
+  std::vector<uint64_t> ends{kPackHeaderBytes};
+
+  explicit OpenPack(size_t count) {
+    auto writer = world.packs->create(PackClass::kData).value();
+    id = writer->pack();
+    path = open_pack_path(id);
+    for (size_t i = 0; i < count; i++) {
+      segments.push_back(make_segment(world.random, world.hasher, {20, 3}));
+      EXPECT_TRUE(writer->append(segments.back()->prepared).ok());
+      ends.push_back(writer->sync().value());
+    }
+    bytes = read_whole(world.storage, path, kPackBytes).value();
+  }
+
+  /// The disk with these bytes as the open pack, after a restart.
+  void restart_with(ByteView content) {
+    ASSERT_TRUE(write_whole(world.storage, path, content).ok());
+    world.reopen();
+  }
+  size_t whole_segments(uint64_t length) const {
+    size_t count = 0;
+    while (count + 1 < ends.size() && ends[count + 1] <= length) count++;
+    return count;
+  }
+};
+
+TEST(PackRecovery, EveryCutLengthKeepsTheWholeSegments) {
+  OpenPack open(3);
+  for (size_t length = 0; length <= open.bytes.size(); length++) {
+    open.restart_with(ByteView(open.bytes).first(length));
+    auto recovered = open.world.packs->recover(open.id, 0);
+    ASSERT_TRUE(recovered.ok()) << length << ": " << recovered.error().message();
+    const size_t whole = open.whole_segments(length);
+    ASSERT_EQ(recovered->has_value(), whole > 0) << length;
+    EXPECT_TRUE(open.world.packs->list_open().value().empty()) << length;
+    if (whole == 0) continue;
+    const PackStore::Recovered& pack = **recovered;
+    ASSERT_EQ(pack.index.segments.size(), whole);
+    for (uint32_t i = 0; i < whole; i++)
+      EXPECT_TRUE(open.world.reads(open.id, i, *open.segments[i]));
+    const std::string path = pack_path(PackClass::kData, pack.info.hash);
+    EXPECT_EQ(sha256(read_whole(open.world.storage, path, kPackBytes).value()), pack.info.hash);
+    EXPECT_EQ(encode_pack_index(open.world.packs->read_index(open.id).value()),
+              encode_pack_index(pack.index));
+    ASSERT_TRUE(open.world.storage.unlink(path).ok());
+  }
+}
+
+TEST(PackRecovery, LessThanCommittedIsDamageAndStays) {
+  OpenPack open(3);
+  for (size_t length = 0; length < open.ends[2]; length += 7) {
+    open.restart_with(ByteView(open.bytes).first(length));
+    auto recovered = open.world.packs->recover(open.id, open.ends[2]);
+    ASSERT_FALSE(recovered.ok()) << length;
+    EXPECT_EQ(recovered.error().code(), Errc::kCorrupt);
+    EXPECT_NE(recovered.error().message().find(open.path), std::string::npos);
+    EXPECT_EQ(read_whole(open.world.storage, open.path, kPackBytes).value().size(), length);
+  }
+}
+
+TEST(PackRecovery, EveryFlippedBitIsFound) {
+  OpenPack open(2);
+  for (size_t byte = 0; byte < open.bytes.size(); byte++) {
+    Bytes changed = open.bytes;
+    changed[byte] ^= static_cast<uint8_t>(1u << (byte % 8));
+    open.restart_with(changed);
+    EXPECT_FALSE(open.world.packs->recover(open.id, open.bytes.size()).ok()) << byte;
+    EXPECT_EQ(read_whole(open.world.storage, open.path, kPackBytes).value(), changed);
+  }
+}
+
+TEST(PackRecovery, WhatFollowsTheCommittedPartMayBeAnything) {
+  OpenPack open(2);
+  Bytes tails[] = {Bytes(5000, 0), random_bytes(open.world.random, 5000), Bytes(open.bytes)};
+  for (const Bytes& tail : tails) {
+    Bytes content = open.bytes;
+    content.insert(content.end(), tail.begin(), tail.end());
+    open.restart_with(content);
+    auto recovered = open.world.packs->recover(open.id, open.ends[2]);
+    ASSERT_TRUE(recovered.ok());
+    EXPECT_EQ((*recovered)->index.segments.size(), 2u);
+    ASSERT_TRUE(
+        open.world.storage.unlink(pack_path(PackClass::kData, (*recovered)->info.hash)).ok());
+  }
+}
+
+TEST(PackRecovery, MayItselfBeCutAtEveryEffect) {
+  OpenPack open(3);
+  for (uint64_t stop = 0;; stop++) {
+    SimulatedPower power;
+    SimulatedStorage storage(&power);
+    for (const char* folder : {"local/open", "packs"})
+      ASSERT_TRUE(storage.make_directories(folder).ok());
+    for (const char* folder : {"", "local"}) (void)storage.sync_dir(folder).ok();
+    ASSERT_TRUE(write_whole(storage, open.path, open.bytes).ok());
+    power.stop_after(stop);
+    {
+      PackStore packs(storage, open.world.keyring, open.world.random, id_of<WriterId>(5),
+                      open.world.metrics);
+      (void)packs.recover(open.id, open.ends[3]).ok();
+    }
+    const bool finished = !power.is_off();
+    storage.power_cut(stop);
+    power.restore();
+    PackStore packs(storage, open.world.keyring, open.world.random, id_of<WriterId>(5),
+                    open.world.metrics);
+    auto again = packs.recover(open.id, open.ends[3]);
+    if (!again.ok()) {
+      ASSERT_EQ(again.error().code(), Errc::kNotFound) << again.error().message();
+      const auto files = packs.list_files().value();
+      ASSERT_EQ(files.size(), 1u) << stop;
+      packs.add(files[0]);
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+      auto segment = packs.read_segment(open.id, i);
+      ASSERT_TRUE(segment.ok()) << stop << ": " << segment.error().message();
+      EXPECT_TRUE((*segment)->find(open.segments[i]->prepared.chunks[0].id));
+    }
+    if (finished) break;
+  }
+}
+
+TEST(PackRecovery, AnotherPacksFileIsNotTaken) {
+  OpenPack open(1);
+  const PackId other = id_of<PackId>(7);
+  ASSERT_TRUE(write_whole(open.world.storage, open_pack_path(other), open.bytes).ok());
+  EXPECT_EQ(open.world.packs->recover(other, 0).error().code(), Errc::kCorrupt);
+  EXPECT_EQ(open.world.packs->recover(id_of<PackId>(8), 0).error().code(), Errc::kNotFound);
+}
+
+}  // namespace
+}  // namespace varve

@@ -1,0 +1,18 @@
+// The verbs of the varve program: one file each, command_<verb>.cc. Each adds itself to the program
+// with its help; chosen, it runs and leaves its exit code.
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace varve {
+
+void add_status_command(CLI::App& app, int& exit_code);
+void add_snapshot_command(CLI::App& app, int& exit_code);
+void add_snapshots_command(CLI::App& app, int& exit_code);
+void add_sync_command(CLI::App& app, int& exit_code);
+void add_revert_command(CLI::App& app, int& exit_code);
+void add_restore_command(CLI::App& app, int& exit_code);
+
+}  // namespace varve

@@ -1,0 +1,13 @@
+#include "tools/daemon_call.h"
+
+#include <nlohmann/json.hpp>
+
+#include "fs/control.h"
+
+namespace varve {
+
+Result<nlohmann::json> call_daemon(const MountedPath& mounted, const nlohmann::json& request) {
+  return control_call(control_socket(mounted.store), request);
+}
+
+}  // namespace varve

@@ -1,0 +1,249 @@
+// mount.varve: shows a store's files at a mountpoint. Called by people, by mount(8) as
+// /sbin/mount.varve, by fstab and systemd.
+
+#include <getopt.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "dedup/base/log.h"
+#include "fs/daemon.h"
+#include "fs/daemonize.h"
+#include "fs/fuse_session.h"
+#include "fs/mount_table.h"
+#include "tools/passphrase.h"
+
+namespace varve {
+namespace {
+
+constexpr const char* kProgram = "mount.varve";
+constexpr const char* kHelp =
+    "Usage: mount.varve STORE MOUNTPOINT [-o OPTION,...] [-f] [--passphrase-file FILE]\n"
+    "       mount -t varve STORE MOUNTPOINT [-o OPTION,...]\n"
+    "\n"
+    "Shows the store's files at MOUNTPOINT. umount MOUNTPOINT ends it.\n"
+    "\n"
+    "  -f, --foreground          stay in the foreground; log lines go to standard error\n"
+    "  -o OPTION,...             mount options, see below; may be given several times\n"
+    "      --passphrase-file F   file that holds the passphrase ($VARVE_PASSPHRASE_FILE; else "
+    "asked\n"
+    "                            for on the terminal)\n"
+    "      --key-file F, --recovery-key-file F\n"
+    "  -n, -s, -v                taken from mount(8), without effect\n"
+    "  -h, --help\n"
+    "\n"
+    "Mount options:\n"
+    "  ro, rw                    read-only; read and write (the default)\n"
+    "  allow_other               other users than the one who mounts may use the mount\n"
+    "  passphrase_file=F, key_file=F, recovery_key_file=F\n"
+    "  cache=SIZE                memory for decoded data, e.g. 1G (256M)\n"
+    "  checkpoint=TIME           take a checkpoint after TIME of change, e.g. 15m (the default); "
+    "0: only at\n"
+    "                            umount\n"
+    "  snapshots=append          nobody removes snapshots through the mount\n"
+    "  suid, dev, noexec, noatime, sync, ...   as in mount(8); nosuid and nodev hold by "
+    "themselves\n"
+    "\n"
+    "Exit codes, as mount(8)'s: 0 mounted, 1 wrong usage, 32 the mount failed.\n";
+
+struct Arguments {
+  std::string store, mountpoint, options;
+  SecretSource secret;
+  bool foreground = false, help = false;
+};
+
+Error usage(std::string message) {
+  return {Errc::kInvalid, std::move(message)};
+}
+
+enum LongOption { kPassphraseFile = 256, kKeyFile, kRecoveryKeyFile };
+
+Result<void> take_option(Arguments& arguments, int option, const char* value) {
+  switch (option) {
+    case 'f':
+      arguments.foreground = true;
+      return {};
+    case 'h':
+      arguments.help = true;
+      return {};
+    case 'o':
+      arguments.options += (arguments.options.empty() ? "" : ",") + std::string(value);
+      return {};
+    case 'n':
+    case 's':
+    case 'v':
+    case 'N':
+      return {};
+    case 't': {
+      const std::string type = value;
+      if (type == "varve" || type == "fuse.varve") return {};
+      return usage("mounts of type " + type + " are not varve's");
+    }
+    case kPassphraseFile:
+      arguments.secret.passphrase_file = value;
+      return {};
+    case kKeyFile:
+      arguments.secret.key_file = value;
+      return {};
+    case kRecoveryKeyFile:
+      arguments.secret.recovery_key_file = value;
+      return {};
+    default:
+      return usage("try mount.varve --help");
+  }
+}
+
+Result<Arguments> read_arguments(int argc, char** argv) {
+  static const option kLongOptions[] = {
+      {"foreground", no_argument, nullptr, 'f'},
+      {"help", no_argument, nullptr, 'h'},
+      {"passphrase-file", required_argument, nullptr, kPassphraseFile},
+      {"key-file", required_argument, nullptr, kKeyFile},
+      {"recovery-key-file", required_argument, nullptr, kRecoveryKeyFile},
+      {nullptr, 0, nullptr, 0}};
+  // getopt moves the operands in argv to its end; what ps shows must stay as it was given.
+  std::vector<char*> copy(argv, argv + argc);
+  copy.push_back(nullptr);
+  Arguments arguments;
+  for (;;) {
+    const int option = ::getopt_long(argc, copy.data(), "fhnsvo:t:N:", kLongOptions, nullptr);
+    if (option == -1) break;
+    VARVE_TRY(take_option(arguments, option, optarg));
+  }
+  if (arguments.help) return arguments;
+  if (argc - optind != 2) return usage("needs STORE and MOUNTPOINT; try mount.varve --help");
+  arguments.store = copy[static_cast<size_t>(optind)];
+  arguments.mountpoint = copy[static_cast<size_t>(optind) + 1];
+  return arguments;
+}
+
+// The command line's secret counts over the options'.
+SecretSource secret_source(const Arguments& arguments, const MountOptions& options) {
+  const SecretSource& given = arguments.secret;
+  if (!given.passphrase_file.empty() || !given.key_file.empty() || !given.recovery_key_file.empty())
+    return given;
+  return {options.passphrase_file, options.key_file, options.recovery_key_file};
+}
+
+void unmount_by_fusermount(const char* path) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::execlp("fusermount3", "fusermount3", "-u", "-q", "-z", "--", path, nullptr);
+    _exit(127);
+  }
+  if (child > 0) (void)::waitpid(child, nullptr, 0);
+}
+
+// Asks the daemon, where there is one: attributes alone may still be the kernel's memory of a dead
+// mount.
+int probe(const std::string& path) {
+  struct statvfs figures {};
+  return ::statvfs(path.c_str(), &figures) == 0 ? 0 : errno;
+}
+
+// The absolute path of the mountpoint. A mount whose daemon died answers ENOTCONN: it is taken
+// away.
+Result<std::string> prepare_mountpoint(const std::string& path) {
+  const int found = probe(path);
+  if (found == ENOTCONN || found == ECONNABORTED) {
+    log_warning(path + ": a mount whose daemon had ended was still there; it is replaced");
+    if (::umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0) {
+      unmount_by_fusermount(path.c_str());
+    }
+  }
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return error_from_errno(errno, "mountpoint " + path);
+  if (!S_ISDIR(status.st_mode)) {
+    return Error(Errc::kNotDirectory, "mountpoint " + path + " is no directory");
+  }
+  char resolved[PATH_MAX];
+  if (::realpath(path.c_str(), resolved) == nullptr) {
+    return error_from_errno(errno, "mountpoint " + path);
+  }
+  return std::string(resolved);
+}
+
+Result<std::string> absolute_store(const std::string& path) {
+  char resolved[PATH_MAX];
+  if (::realpath(path.c_str(), resolved) == nullptr)
+    return error_from_errno(errno, "store " + path);
+  return std::string(resolved);
+}
+
+bool is_below(const std::string& path, const std::string& directory) {
+  if (path == directory || directory == "/") return true;
+  return path.starts_with(directory + "/");
+}
+
+Result<DaemonOptions> prepare(const Arguments& arguments, MountOptions mount) {
+  DaemonOptions options;
+  options.source = arguments.store;
+  options.store = VARVE_TRY(absolute_store(arguments.store));
+  options.mountpoint = VARVE_TRY(prepare_mountpoint(arguments.mountpoint));
+  // The mount would hide its own store, or be written into it.
+  if (is_below(options.store, options.mountpoint) || is_below(options.mountpoint, options.store)) {
+    return usage("store " + options.store + " and mountpoint " + options.mountpoint +
+                 " lie in each other");
+  }
+  options.secret = VARVE_TRY(read_access_secret(secret_source(arguments, mount), arguments.store));
+  options.mount = std::move(mount);
+  options.foreground = arguments.foreground;
+  return options;
+}
+
+int report(const Error& error, int code) {
+  std::fprintf(stderr, "%s: %s\n", kProgram, error.message().c_str());
+  return code;
+}
+
+int mount_and_serve(DaemonOptions options) {
+  Result<Readiness> readiness = daemonize(kProgram, options.foreground);
+  if (!readiness.ok()) return report(readiness.error(), kExitMountFailed);
+  block_termination_signals();
+  bool was_mounted = false;
+  const std::string source = options.source, mountpoint = options.mountpoint;
+  const Result<int> code = run_daemon(std::move(options), [&](const Result<void>& result) {
+    was_mounted = result.ok();
+    if (result.ok()) {
+      name_umount_helper(source, mountpoint);
+      readiness->mounted();
+    } else {
+      readiness->failed(result.error());
+    }
+  });
+  if (code.ok()) return *code;
+  if (was_mounted) log_error("the mount ended with an error: " + code.error().message());
+  readiness->failed(code.error());
+  return kExitMountFailed;
+}
+
+}  // namespace
+}  // namespace varve
+
+int main(int argc, char** argv) {
+  using namespace varve;
+  Result<Arguments> arguments = read_arguments(argc, argv);
+  if (!arguments.ok()) return report(arguments.error(), kExitBadUsage);
+  if (arguments->help) {
+    std::fputs(kHelp, stdout);
+    return 0;
+  }
+  Result<MountOptions> mount = parse_mount_options(arguments->options);
+  if (!mount.ok()) return report(mount.error(), kExitBadUsage);
+  forbid_dumps();
+  Result<DaemonOptions> options = prepare(*arguments, std::move(mount).value());
+  if (!options.ok()) {
+    return report(options.error(),
+                  options.error().code() == Errc::kInvalid ? kExitBadUsage : kExitMountFailed);
+  }
+  return mount_and_serve(std::move(options).value());
+}
