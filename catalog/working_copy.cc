@@ -55,7 +55,7 @@ Storage& WorkingCopy::storage() {
   return *state_->storage;
 }
 
-// Closing.
+// Ending.
 
 Result<void> WorkingCopy::State::seal_packs() {
   VARVE_TRY(committer->seal_open(PackClass::kData));
@@ -74,7 +74,7 @@ Result<void> WorkingCopy::State::name_writer_in_guard() {
   return {};
 }
 
-void WorkingCopy::State::shut_down() {
+WorkingCopy::State::~State() {
   read_ahead.reset();  // runs what is queued, while all that it needs is there
   snapshotter.reset();
   committer.reset();
@@ -91,7 +91,7 @@ void WorkingCopy::State::shut_down() {
   lock.reset();
 }
 
-Result<void> WorkingCopy::close(
+Result<void> WorkingCopy::finish(
     const std::function<Result<void>(const Snapshotter::Moment&)>& quiesce) {
   State& state = *state_;
   // Whether a checkpoint is due is seen in the tree, so everything has to be there first. Without
@@ -106,9 +106,7 @@ Result<void> WorkingCopy::close(
   VARVE_TRY(std::move(checkpointed));
   VARVE_TRY(state.history->prune_checkpoints());
   VARVE_TRY(state.name_writer_in_guard());
-  VARVE_TRY(state.index->settle());
-  state.shut_down();
-  return {};
+  return state.index->settle();
 }
 
 // Revert.

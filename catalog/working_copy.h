@@ -32,11 +32,12 @@ class WorkingCopy {
   static Result<std::unique_ptr<WorkingCopy>> open(const std::string& root,
                                                    const AccessSecret& secret,
                                                    const Options& options, Metrics& metrics);
-  /// Takes a checkpoint if something changed, seals what is open, closes. After it only the
-  /// destructor may be called. `quiesce` is called once or twice; where it, or the checkpoint,
-  /// fails, what is in the tree is committed all the same.
-  Result<void> close(const std::function<Result<void>(const Snapshotter::Moment&)>& quiesce);
-  /// Without close: as after a crash.
+  /// The last call before the destructor: takes a checkpoint if something changed, seals what is
+  /// open. `quiesce` is called once or twice; where it, or the checkpoint, fails, what is in the
+  /// tree is committed all the same.
+  Result<void> finish(const std::function<Result<void>(const Snapshotter::Moment&)>& quiesce);
+  /// Without finish: as after a crash. Whoever uses a part of this, or a stream of its Ingest, goes
+  /// before it.
   ~WorkingCopy();
 
   const std::string& root() const;

@@ -20,7 +20,7 @@ namespace varve {
 struct WorkingCopy::State {
   State(std::string root_in, const Options& options_in, Metrics& metrics_in)
       : root(std::move(root_in)), options(options_in), metrics(metrics_in) {}
-  ~State() { shut_down(); }
+  ~State();
 
   const std::string root;
   const Options options;
@@ -76,7 +76,6 @@ struct WorkingCopy::State {
   void know_packs(const std::vector<PackInfo>& listed, bool for_ever);
   /// The same for a snapshot that is looked into, once.
   Result<void> know_packs_of(const FileHash& snapshot);
-  void shut_down();
 };
 
 }  // namespace varve

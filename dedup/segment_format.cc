@@ -5,8 +5,6 @@
 namespace varve {
 namespace {
 
-constexpr uint8_t kPartHeader = 1;
-
 bool is_zero(ByteView bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](uint8_t byte) { return byte == 0; });
 }
@@ -59,9 +57,13 @@ Result<SegmentHeader> decode_segment_header(ByteView bytes) {
 }
 
 Bytes segment_additional_data(const StoreId& store, const PackId& pack, uint64_t ordinal,
-                              uint8_t part, uint8_t type) {
+                              SegmentPart part, uint8_t type) {
   Encoder out;
-  out.id(store).id(pack).u64(ordinal).u8(part).u8(part == kPartHeader ? uint8_t{0} : type);
+  out.id(store)
+      .id(pack)
+      .u64(ordinal)
+      .u8(static_cast<uint8_t>(part))
+      .u8(part == SegmentPart::kHeader ? uint8_t{0} : type);
   return out.take();
 }
 

@@ -29,8 +29,11 @@ Bytes encode_segment_header(const SegmentHeader& header);
 /// kCorrupt if a field is out of its limits.
 Result<SegmentHeader> decode_segment_header(ByteView bytes);
 
-/// Additional data of a sealed segment header (part 1, type 0) or body (part 2).
+/// What is sealed by itself in a segment, as its additional data names it.
+enum class SegmentPart : uint8_t { kHeader = 1, kBody = 2 };
+
+/// Additional data of a sealed segment header (type 0, not known before it is open) or body.
 Bytes segment_additional_data(const StoreId& store, const PackId& pack, uint64_t ordinal,
-                              uint8_t part, uint8_t type);
+                              SegmentPart part, uint8_t type);
 
 }  // namespace varve

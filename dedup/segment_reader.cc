@@ -5,10 +5,7 @@
 namespace varve {
 namespace {
 
-constexpr uint8_t kPartHeader = 1;
-constexpr uint8_t kPartBody = 2;
-
-Bytes additional_data(const PackKeys& keys, uint64_t ordinal, uint8_t part, uint8_t type) {
+Bytes additional_data(const PackKeys& keys, uint64_t ordinal, SegmentPart part, uint8_t type) {
   return segment_additional_data(keys.header().store, keys.header().pack, ordinal, part, type);
 }
 
@@ -75,8 +72,8 @@ Result<SegmentHeader> SegmentReader::open_header(Sealers& sealers, uint64_t ordi
     return Error(Errc::kCorrupt, "segment header: cut off");
   }
   std::array<uint8_t, kSegmentHeaderBytes> plain;
-  VARVE_TRY(
-      sealers.header.open(ordinal, additional_data(keys_, ordinal, kPartHeader, 0), sealed, plain));
+  VARVE_TRY(sealers.header.open(ordinal, additional_data(keys_, ordinal, SegmentPart::kHeader, 0),
+                                sealed, plain));
   SegmentHeader header = VARVE_TRY(decode_segment_header(plain));
   if (header.ordinal != ordinal) return Error(Errc::kCorrupt, "segment header: another ordinal");
   return header;
@@ -101,7 +98,8 @@ Result<std::shared_ptr<const DecodedSegment>> SegmentReader::decode(uint64_t ord
     header = VARVE_TRY(open_header(*sealers, ordinal, sealed.first(kSealedSegmentHeaderBytes)));
     if (header.body_length != plain.size()) return Error(Errc::kCorrupt, "its length is another");
     VARVE_TRY((*sealers).body.open(
-        ordinal, additional_data(keys_, ordinal, kPartBody, static_cast<uint8_t>(header.type)),
+        ordinal,
+        additional_data(keys_, ordinal, SegmentPart::kBody, static_cast<uint8_t>(header.type)),
         body, body.first(plain.size())));
   }
   // decode_segment_header has checked that the body holds the lengths and that raw_length is within
@@ -124,16 +122,17 @@ Buffer seal_segment(const PackKeys& keys, Sealer& header_sealer, Sealer& body_se
   header.ordinal = ordinal;
 
   Buffer out(sealed_segment_bytes(segment.payload.size(), segment.chunks.size()));
-  header_sealer.seal(ordinal, additional_data(keys, ordinal, kPartHeader, 0),
+  header_sealer.seal(ordinal, additional_data(keys, ordinal, SegmentPart::kHeader, 0),
                      encode_segment_header(header), out.span().first(kSealedSegmentHeaderBytes));
   const ByteSpan body = out.span().subspan(kSealedSegmentHeaderBytes);
   Encoder lengths;
   for (const IndexedChunk& chunk : segment.chunks) lengths.u32(chunk.length);
   std::memcpy(body.data(), lengths.view().data(), lengths.size());
   std::memcpy(body.data() + lengths.size(), segment.payload.data(), segment.payload.size());
-  body_sealer.seal(ordinal,
-                   additional_data(keys, ordinal, kPartBody, static_cast<uint8_t>(segment.type)),
-                   body.first(header.body_length), body);
+  body_sealer.seal(
+      ordinal,
+      additional_data(keys, ordinal, SegmentPart::kBody, static_cast<uint8_t>(segment.type)),
+      body.first(header.body_length), body);
   return out;
 }
 

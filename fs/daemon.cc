@@ -97,7 +97,7 @@ class Mount {
     Result<void> served = session_.run();
     control_.reset();
     upkeep_.reset();
-    Result<void> closed = working_copy_->close(
+    Result<void> closed = working_copy_->finish(
         [this](const Snapshotter::Moment& moment) { return volume_.quiesce(moment); });
     VARVE_TRY(std::move(closed));
     return served;

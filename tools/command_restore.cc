@@ -14,7 +14,7 @@
 namespace varve {
 namespace {
 
-struct Options {
+struct RestoreOptions {
   std::string store, snapshot, target;
   SecretSource secret;
   bool json = false;
@@ -81,7 +81,7 @@ Result<RestoreFigures> restore_all(StoreReader& store, const SnapshotInfo& snaps
   return sum;
 }
 
-Result<RestoreFigures> run(const Options& options) {
+Result<RestoreFigures> run(const RestoreOptions& options) {
   AccessSecret secret = VARVE_TRY(read_access_secret(options.secret, options.store));
   const std::unique_ptr<StoreReader> store =
       VARVE_TRY(StoreReader::open(options.store, secret, kCacheBytes));
@@ -98,7 +98,7 @@ Result<RestoreFigures> run(const Options& options) {
   return figures;
 }
 
-int report(const Options& options, const RestoreFigures& figures) {
+int report(const RestoreOptions& options, const RestoreFigures& figures) {
   if (options.json) {
     fmt::print("{}\n", nlohmann::json{{"files", figures.files},
                                       {"kept", figures.kept},
@@ -122,7 +122,7 @@ int report(const Options& options, const RestoreFigures& figures) {
 }  // namespace
 
 void add_restore_command(CLI::App& app, int& exit_code) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RestoreOptions>();
   CLI::App* command = app.add_subcommand(
       "restore", "Bring a snapshot back into a directory, without a mount; run again, it resumes");
   command->add_option("store", options->store, "STORE")->required();

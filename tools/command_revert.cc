@@ -12,12 +12,12 @@
 namespace varve {
 namespace {
 
-struct Options {
+struct RevertOptions {
   std::string path, name;
   bool json = false;
 };
 
-Result<void> revert(const Options& options) {
+Result<void> revert(const RevertOptions& options) {
   const MountedPath mounted = VARVE_TRY(find_mounted(options.path));
   if (mounted.set.empty()) return Error(Errc::kInvalid, "name the backup set to revert: MNT/SET");
   const nlohmann::json answer = VARVE_TRY(
@@ -37,7 +37,7 @@ Result<void> revert(const Options& options) {
 }  // namespace
 
 void add_revert_command(CLI::App& app, int& exit_code) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RevertOptions>();
   CLI::App* command = app.add_subcommand(
       "revert", "Make a snapshot the live tree, at once; the state before is snapshotted first");
   command->add_option("set", options->path, "MNT/SET")->required();

@@ -12,12 +12,12 @@
 namespace varve {
 namespace {
 
-struct Options {
+struct SnapshotOptions {
   std::string path, name;
   bool json = false;
 };
 
-Result<void> snapshot(const Options& options) {
+Result<void> snapshot(const SnapshotOptions& options) {
   const MountedPath mounted = VARVE_TRY(find_mounted(options.path));
   const nlohmann::json answer = VARVE_TRY(call_daemon(
       mounted, {{"command", "snapshot"}, {"set", mounted.set}, {"name", options.name}}));
@@ -35,7 +35,7 @@ Result<void> snapshot(const Options& options) {
 }  // namespace
 
 void add_snapshot_command(CLI::App& app, int& exit_code) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SnapshotOptions>();
   CLI::App* command =
       app.add_subcommand("snapshot", "Take a snapshot; it is durable when the command returns");
   command

@@ -15,13 +15,13 @@
 namespace varve {
 namespace {
 
-struct Options {
+struct SnapshotsOptions {
   std::string path, set;
   SecretSource secret;
   bool json = false;
 };
 
-Result<nlohmann::json> snapshots_of_store(const Options& options) {
+Result<nlohmann::json> snapshots_of_store(const SnapshotsOptions& options) {
   AccessSecret secret = VARVE_TRY(read_access_secret(options.secret, options.path));
   const std::unique_ptr<StoreReader> store =
       VARVE_TRY(StoreReader::open(options.path, secret, 16 << 20));
@@ -33,7 +33,7 @@ Result<nlohmann::json> snapshots_of_mount(const MountedPath& mounted) {
   return answer.value("snapshots", nlohmann::json::array());
 }
 
-Result<void> list_snapshots(Options options) {
+Result<void> list_snapshots(SnapshotsOptions options) {
   nlohmann::json listed;
   if (Result<MountedPath> mounted = find_mounted(options.path); mounted.ok()) {
     if (options.set.empty()) options.set = mounted->set;
@@ -62,7 +62,7 @@ Result<void> list_snapshots(Options options) {
 }  // namespace
 
 void add_snapshots_command(CLI::App& app, int& exit_code) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SnapshotsOptions>();
   CLI::App* command = app.add_subcommand("snapshots", "List snapshots, oldest first");
   command->add_option("path", options->path, "STORE (needs the passphrase), or MNT, or MNT/SET")
       ->required();

@@ -15,7 +15,7 @@
 namespace varve {
 namespace {
 
-struct Options {
+struct StatusOptions {
   std::string path;
   bool json = false;
 };
@@ -124,7 +124,7 @@ void print_mounted(const nlohmann::json& status) {
   if (!rows.empty()) fmt::print("\n{}", table({"SET", "SNAPSHOTS", ""}, rows));
 }
 
-Result<void> status(const Options& options) {
+Result<void> status(const StatusOptions& options) {
   nlohmann::json found = VARVE_TRY(status_of(options.path));
   found.erase("ok");
   if (!found.contains("mounted")) found["mounted"] = true;
@@ -141,7 +141,7 @@ Result<void> status(const Options& options) {
 }  // namespace
 
 void add_status_command(CLI::App& app, int& exit_code) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<StatusOptions>();
   CLI::App* command =
       app.add_subcommand("status", "Say what a store holds and what its daemon is doing");
   command->add_option("path", options->path, "STORE or MNT")->required();

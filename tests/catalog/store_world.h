@@ -10,6 +10,7 @@
 
 #include "catalog/working_copy.h"
 #include "dedup/base/posix_storage.h"
+#include "tests/support/simulation.h"
 #include "tests/support/temporary_directory.h"
 
 namespace varve {
@@ -48,7 +49,7 @@ struct StoreWorld {
     copy = std::move(opened).value();
   }
   void close() {
-    auto closed = copy->close(at_once);
+    auto closed = copy->finish(at_once);
     ASSERT_TRUE(closed.ok()) << closed.error().message();
     copy.reset();
   }
@@ -73,12 +74,7 @@ struct StoreWorld {
   }
 
   /// Bytes that do not compress, the same for the same seed.
-  static Bytes content(uint64_t seed, size_t size) {
-    std::mt19937_64 engine(seed);
-    Bytes bytes(size);
-    for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(engine());
-    return bytes;
-  }
+  static Bytes content(uint64_t seed, size_t size) { return random_bytes(seed, size); }
 
   void write(Ino ino, const Bytes& bytes, uint64_t at = 0) {
     auto stream = copy->ingest().open_stream(SegmentType::kChunks, Ingest::Access::kSequential);

@@ -12,16 +12,6 @@
 namespace varve {
 namespace {
 
-Bytes random_of(uint64_t seed, size_t size) {
-  std::mt19937_64 engine(seed);
-  Bytes bytes(size);
-  for (size_t i = 0; i < size; i += 8) {
-    const uint64_t value = engine();
-    std::memcpy(bytes.data() + i, &value, std::min<size_t>(8, size - i));
-  }
-  return bytes;
-}
-
 /// The ends of all chunks of a stream.
 std::vector<size_t> cuts_of(const Chunker& chunker, ByteView bytes) {
   std::vector<size_t> ends;
@@ -67,7 +57,7 @@ TEST(Chunker, CutsWhereTheFormatSays) {
   const Keyring keyring = seeded_keyring(1);
   const ChunkerSizes sizes = sizes_of(16 * kKiB);
   const Chunker chunker(keyring, sizes);
-  const Bytes bytes = random_of(1, 300 * kKiB);
+  const Bytes bytes = random_bytes(1, 300 * kKiB);
   size_t before = 0;
   for (const size_t end : cuts_of(chunker, bytes)) {
     ASSERT_EQ(end - before, cut_by_definition(keyring, sizes, ByteView(bytes).subspan(before)));
@@ -78,12 +68,12 @@ TEST(Chunker, CutsWhereTheFormatSays) {
 TEST(Chunker, CutsAtTheSamePlacesForEver) {
   // Changing these places would make every store forget what it holds.
   const Chunker chunker(seeded_keyring(1), sizes_of(32 * kKiB));
-  const std::vector<size_t> ends = cuts_of(chunker, random_of(1, 200 * kKiB));
+  const std::vector<size_t> ends = cuts_of(chunker, random_bytes(1, 200 * kKiB));
   EXPECT_EQ(ends, (std::vector<size_t>{32113, 65857, 110177, 143843, 154452, 173455, 204800}));
 }
 
 TEST(Chunker, MeanLengthIsNearTheAverageAtEverySize) {
-  const Bytes bytes = random_of(3, 32 * kMiB);
+  const Bytes bytes = random_bytes(3, 32 * kMiB);
   for (const uint64_t average : {16, 32, 64, 128}) {
     const Chunker chunker(seeded_keyring(7), sizes_of(average * kKiB));
     const size_t count = cuts_of(chunker, bytes).size();
@@ -95,7 +85,7 @@ TEST(Chunker, MeanLengthIsNearTheAverageAtEverySize) {
 TEST(Chunker, LengthsLieBetweenTheSizesButForTheLast) {
   const ChunkerSizes sizes = sizes_of(32 * kKiB);
   const Chunker chunker(seeded_keyring(1), sizes);
-  Bytes bytes = random_of(4, 8 * kMiB);
+  Bytes bytes = random_bytes(4, 8 * kMiB);
   std::fill_n(bytes.begin() + 1000000, 2 * kMiB, uint8_t{0});
   std::vector<size_t> ends = cuts_of(chunker, bytes);
   ASSERT_EQ(ends.back(), bytes.size());
@@ -111,7 +101,7 @@ TEST(Chunker, LengthsLieBetweenTheSizesButForTheLast) {
 TEST(Chunker, TakesShortStreamsWhole) {
   const ChunkerSizes sizes = sizes_of(32 * kKiB);
   const Chunker chunker(seeded_keyring(1), sizes);
-  const Bytes bytes = random_of(5, sizes.minimum);
+  const Bytes bytes = random_bytes(5, sizes.minimum);
   for (const size_t length :
        {size_t{1}, size_t{63}, size_t{64}, size_t{sizes.minimum} - 1, size_t{sizes.minimum}}) {
     EXPECT_EQ(chunker.cut(ByteView(bytes).first(length)), length);
@@ -121,7 +111,7 @@ TEST(Chunker, TakesShortStreamsWhole) {
 TEST(Chunker, DoesNotLookBehindTheCutOrTheMaximum) {
   const ChunkerSizes sizes = sizes_of(32 * kKiB);
   const Chunker chunker(seeded_keyring(1), sizes);
-  const Bytes bytes = random_of(6, 4 * kMiB);
+  const Bytes bytes = random_bytes(6, 4 * kMiB);
   for (size_t at = 0; at + 2 * sizes.maximum < bytes.size(); at += 50001) {
     const ByteView rest = ByteView(bytes).subspan(at);
     const size_t length = chunker.cut(rest.first(sizes.maximum));
@@ -134,8 +124,8 @@ TEST(Chunker, DoesNotLookBehindTheCutOrTheMaximum) {
 TEST(Chunker, AgreesAgainSoonAfterAnInsertion) {
   const uint64_t seed = test_seed();
   const Chunker chunker(seeded_keyring(seed), sizes_of(32 * kKiB));
-  const Bytes bytes = random_of(seed, 16 * kMiB);
-  Bytes shifted = random_of(seed + 1, 1000);
+  const Bytes bytes = random_bytes(seed, 16 * kMiB);
+  Bytes shifted = random_bytes(seed + 1, 1000);
   shifted.insert(shifted.end(), bytes.begin(), bytes.end());
   std::set<size_t> ends;
   for (const size_t end : cuts_of(chunker, bytes)) ends.insert(end + 1000);
@@ -146,7 +136,7 @@ TEST(Chunker, AgreesAgainSoonAfterAnInsertion) {
 }
 
 TEST(Chunker, AnotherStoreCutsElsewhere) {
-  const Bytes bytes = random_of(8, 8 * kMiB);
+  const Bytes bytes = random_bytes(8, 8 * kMiB);
   const auto one = cuts_of(Chunker(seeded_keyring(1), sizes_of(32 * kKiB)), bytes);
   const auto two = cuts_of(Chunker(seeded_keyring(2), sizes_of(32 * kKiB)), bytes);
   const std::set<size_t> ends(one.begin(), one.end());

@@ -9,12 +9,6 @@
 namespace varve {
 namespace {
 
-Bytes random_of(uint64_t seed, size_t size) {
-  Bytes bytes(size);
-  SeededRandom(seed).fill(bytes);
-  return bytes;
-}
-
 Bytes text_of(size_t size) {
   Bytes bytes;
   for (uint64_t line = 0; bytes.size() < size; line++) {
@@ -51,7 +45,7 @@ TEST(Compressor, GivesBackWhatItTookAtEverySize) {
   Compressor compressor(3);
   for (const size_t size :
        {size_t{1}, size_t{2}, size_t{100}, 128 * kKiB - 1, 128 * kKiB, 4 * kMiB}) {
-    for (const Bytes& raw : {text_of(size), random_of(size, size), Bytes(size)}) {
+    for (const Bytes& raw : {text_of(size), random_bytes(size, size), Bytes(size)}) {
       const Compressed compressed = compress(compressor, raw);
       Bytes back(raw.size());
       ASSERT_TRUE(decompress(compressed.codec, compressed.payload, back).ok());
@@ -61,15 +55,15 @@ TEST(Compressor, GivesBackWhatItTookAtEverySize) {
 }
 
 TEST(Compressor, StoresWhatDoesNotShrinkAndShrinksWhatDoes) {
-  EXPECT_EQ(compress(random_of(1, kMiB)).codec, Codec::kStored);
-  EXPECT_EQ(compress(random_of(1, 1000)).codec, Codec::kStored);
+  EXPECT_EQ(compress(random_bytes(1, kMiB)).codec, Codec::kStored);
+  EXPECT_EQ(compress(random_bytes(1, 1000)).codec, Codec::kStored);
   EXPECT_EQ(compress(text_of(kMiB)).codec, Codec::kZstd);
   EXPECT_LT(compress(text_of(kMiB)).payload.size(), kMiB / 4);
   EXPECT_EQ(compress(text_of(1000)).codec, Codec::kZstd);
 }
 
 TEST(Compressor, SeesThatOnlyAPartShrinks) {
-  Bytes raw = random_of(1, kMiB);
+  Bytes raw = random_bytes(1, kMiB);
   const Bytes text = text_of(kMiB / 2);
   std::copy(text.begin(), text.end(), raw.begin());
   const Compressed compressed = compress(raw);

@@ -8,7 +8,7 @@
 namespace varve {
 namespace {
 
-SegmentHeader example() {
+SegmentHeader example_header() {
   return {SegmentType::kTree, Codec::kZstd, 3, 1000, 512, 0x0102030405060708};
 }
 
@@ -18,7 +18,7 @@ bool refused(const SegmentHeader& header) {
 }
 
 TEST(SegmentHeader, IsThirtyTwoBytesInTheOrderOfTheFormat) {
-  const Bytes bytes = encode_segment_header(example());
+  const Bytes bytes = encode_segment_header(example_header());
   ASSERT_EQ(bytes.size(), kSegmentHeaderBytes);
   EXPECT_EQ(to_hex(bytes), "0201000003000000e80300000002000008070605040302010000000000000000");
   const SegmentHeader header = decode_segment_header(bytes).value();
@@ -32,11 +32,11 @@ TEST(SegmentHeader, IsThirtyTwoBytesInTheOrderOfTheFormat) {
 
 TEST(SegmentHeader, RefusesWhatIsOutOfItsLimits) {
   auto changed = [](auto change) {
-    SegmentHeader header = example();
+    SegmentHeader header = example_header();
     change(header);
     return header;
   };
-  EXPECT_FALSE(refused(example()));
+  EXPECT_FALSE(refused(example_header()));
   EXPECT_TRUE(refused(changed([](auto& h) { h.type = static_cast<SegmentType>(0); })));
   EXPECT_TRUE(refused(changed([](auto& h) { h.type = static_cast<SegmentType>(4); })));
   EXPECT_TRUE(refused(changed([](auto& h) { h.codec = static_cast<Codec>(2); })));
@@ -58,7 +58,7 @@ TEST(SegmentHeader, RefusesWhatIsOutOfItsLimits) {
 }
 
 TEST(SegmentHeader, RefusesFieldsThatMustBeZeroAndOtherLengths) {
-  const Bytes bytes = encode_segment_header(example());
+  const Bytes bytes = encode_segment_header(example_header());
   for (const size_t at : {2, 3, 24, 31}) {
     Bytes changed = bytes;
     changed[at] = 1;
@@ -78,12 +78,14 @@ TEST(SegmentHeader, AdditionalDataNamesStorePackOrdinalPartAndType) {
   PackId pack;
   pack.bytes.fill(0xbb);
   const std::string ids = std::string(32, 'a') + std::string(32, 'b');
-  EXPECT_EQ(to_hex(segment_additional_data(store, pack, 5, 1, 2)), ids +
-                                                                       "0500000000000000"
-                                                                       "0100");
-  EXPECT_EQ(to_hex(segment_additional_data(store, pack, 5, 2, 2)), ids +
-                                                                       "0500000000000000"
-                                                                       "0202");
+  EXPECT_EQ(to_hex(segment_additional_data(store, pack, 5, SegmentPart::kHeader, 2)),
+            ids +
+                "0500000000000000"
+                "0100");
+  EXPECT_EQ(to_hex(segment_additional_data(store, pack, 5, SegmentPart::kBody, 2)),
+            ids +
+                "0500000000000000"
+                "0202");
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 namespace varve {
 namespace {
 
-StoreConfig example() {
+StoreConfig example_config() {
   StoreConfig config;
   config.store_id.bytes.fill(0x11);
   config.created = "2026-11-22T05:30:00Z";
@@ -26,22 +26,22 @@ Errc code_of(std::string text) {
 }
 
 std::string with(std::string_view what, std::string_view instead) {
-  std::string text = encode_store_config(example());
+  std::string text = encode_store_config(example_config());
   const size_t at = text.find(what);
   EXPECT_NE(at, std::string::npos) << what;
   return text.replace(at, what.size(), instead);
 }
 
 TEST(StoreConfig, ComesBackAsItWas) {
-  const std::string text = encode_store_config(example());
+  const std::string text = encode_store_config(example_config());
   const StoreConfig config = decode_store_config(as_bytes(text)).value();
-  EXPECT_EQ(config.store_id, example().store_id);
-  EXPECT_EQ(config.created, example().created);
+  EXPECT_EQ(config.store_id, example_config().store_id);
+  EXPECT_EQ(config.created, example_config().created);
   EXPECT_EQ(config.chunker.minimum, 16 * kKiB);
   EXPECT_EQ(config.chunker.average, 64 * kKiB);
   EXPECT_EQ(config.chunker.maximum, 256 * kKiB);
-  EXPECT_EQ(config.first_epoch, example().first_epoch);
-  EXPECT_EQ(config.first_public_key, example().first_public_key);
+  EXPECT_EQ(config.first_epoch, example_config().first_epoch);
+  EXPECT_EQ(config.first_public_key, example_config().first_public_key);
   EXPECT_EQ(config.hash, sha256(as_bytes(text)));
   EXPECT_EQ(encode_store_config(config), text);
 }
@@ -64,7 +64,7 @@ TEST(StoreConfig, RefusesWhatIsNoStoreConfig) {
   EXPECT_EQ(code_of(std::string(100000, '[')), Errc::kCorrupt);
   EXPECT_EQ(code_of(std::string(60000, '[')), Errc::kCorrupt);
   EXPECT_EQ(code_of("\xff\xfe{}"), Errc::kCorrupt);
-  const std::string text = encode_store_config(example());
+  const std::string text = encode_store_config(example_config());
   for (size_t length = 0; length + 2 < text.size(); length++) {
     ASSERT_EQ(code_of(text.substr(0, length)), Errc::kCorrupt) << length;
   }

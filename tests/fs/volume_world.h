@@ -22,7 +22,7 @@ struct VolumeWorld : StoreWorld {
   }
   void unmount() {
     auto closed =
-        copy->close([this](const Snapshotter::Moment& moment) { return volume->quiesce(moment); });
+        copy->finish([this](const Snapshotter::Moment& moment) { return volume->quiesce(moment); });
     ASSERT_TRUE(closed.ok()) << closed.error().message();
     volume.reset();
     copy.reset();

@@ -2,6 +2,8 @@
 // without threads.
 #pragma once
 
+#include <algorithm>
+#include <cstring>
 #include <mutex>
 #include <random>
 
@@ -53,6 +55,17 @@ class SeededRandom final : public Random {
   std::mutex mutex_;
   std::mt19937_64 engine_;
 };
+
+/// Bytes that do not compress, the same for the same seed.
+inline Bytes random_bytes(uint64_t seed, size_t size) {
+  std::mt19937_64 engine(seed);
+  Bytes bytes(size);
+  for (size_t at = 0; at < size; at += 8) {
+    const uint64_t eight = engine();
+    std::memcpy(bytes.data() + at, &eight, std::min<size_t>(8, size - at));
+  }
+  return bytes;
+}
 
 /// Runs every task at once, in the caller's thread.
 class InlineExecutor final : public Executor {

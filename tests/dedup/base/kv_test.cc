@@ -19,7 +19,7 @@
 namespace varve {
 namespace {
 
-enum class Which { kLmdb, kSimulated };
+enum class KvKind { kLmdb, kSimulated };
 
 SimulatedKv::Map contents_of(KvView& view) {
   SimulatedKv::Map map;
@@ -32,10 +32,10 @@ SimulatedKv::Map contents_of(KvView& view) {
   return map;
 }
 
-class KvContract : public testing::TestWithParam<Which> {
+class KvContract : public testing::TestWithParam<KvKind> {
  protected:
   void SetUp() override {
-    if (GetParam() == Which::kLmdb) {
+    if (GetParam() == KvKind::kLmdb) {
       kv_ = open_lmdb_kv(directory_.path()).value();
     } else {
       kv_ = std::make_unique<SimulatedKv>();
@@ -51,9 +51,9 @@ class KvContract : public testing::TestWithParam<Which> {
   std::unique_ptr<Kv> kv_;
 };
 
-INSTANTIATE_TEST_SUITE_P(, KvContract, testing::Values(Which::kLmdb, Which::kSimulated),
+INSTANTIATE_TEST_SUITE_P(, KvContract, testing::Values(KvKind::kLmdb, KvKind::kSimulated),
                          [](const auto& which) {
-                           return which.param == Which::kLmdb ? "Lmdb" : "Simulated";
+                           return which.param == KvKind::kLmdb ? "Lmdb" : "Simulated";
                          });
 
 TEST_P(KvContract, StoresReplacesAndErases) {

@@ -16,12 +16,12 @@
 namespace varve {
 namespace {
 
-enum class Which { kPosix, kSimulated };
+enum class StorageKind { kPosix, kSimulated };
 
-class StorageContract : public testing::TestWithParam<Which> {
+class StorageContract : public testing::TestWithParam<StorageKind> {
  protected:
   void SetUp() override {
-    if (GetParam() == Which::kPosix) {
+    if (GetParam() == StorageKind::kPosix) {
       storage_ = open_posix_storage(directory_.path()).value();
     } else {
       storage_ = std::make_unique<SimulatedStorage>();
@@ -40,9 +40,10 @@ class StorageContract : public testing::TestWithParam<Which> {
   std::unique_ptr<Storage> storage_;
 };
 
-INSTANTIATE_TEST_SUITE_P(, StorageContract, testing::Values(Which::kPosix, Which::kSimulated),
+INSTANTIATE_TEST_SUITE_P(, StorageContract,
+                         testing::Values(StorageKind::kPosix, StorageKind::kSimulated),
                          [](const auto& which) {
-                           return which.param == Which::kPosix ? "Posix" : "Simulated";
+                           return which.param == StorageKind::kPosix ? "Posix" : "Simulated";
                          });
 
 TEST_P(StorageContract, WritesAndReadsAnywhere) {
