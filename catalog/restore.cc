@@ -8,6 +8,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "catalog/kernel_types.h"
 #include "catalog/restore_target.h"
 #include "dedup/base/checksum.h"
 #include "dedup/base/limits.h"
@@ -45,10 +46,6 @@ Result<size_t> read_all(int fd, ByteSpan out, uint64_t offset) {
     done += static_cast<size_t>(length);
   }
   return done;
-}
-
-bool same_time(const timespec& on_disk, Nanoseconds wanted) {
-  return Nanoseconds{on_disk.tv_sec} * 1'000'000'000 + on_disk.tv_nsec == wanted;
 }
 
 /// What was written at a place, to be compared with what is read back.
@@ -290,7 +287,7 @@ Result<bool> Restorer::is_there(const RestoreDirectory& in, const TreeEntry& ent
   const Inode& wanted = entry.node.inode;
   if (!present || !S_ISREG(present->st_mode)) return false;
   if (static_cast<uint64_t>(present->st_size) != wanted.size) return false;
-  if (!same_time(present->st_mtim, wanted.mtime)) return false;
+  if (nanoseconds_of(present->st_mtim) != wanted.mtime) return false;
   if (present->st_nlink > 1 && !is_own(*present, entry)) return false;
   const Result<UniqueFd> fd = in.open_file(entry.name);
   if (!fd.ok()) return false;

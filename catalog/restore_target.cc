@@ -10,43 +10,13 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "catalog/kernel_types.h"
+
 namespace varve {
 
 namespace {
 
 constexpr int kDirectoryFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-constexpr Nanoseconds kNanosecondsPerSecond = 1'000'000'000;
-
-timespec to_timespec(Nanoseconds time) {
-  timespec result;
-  result.tv_sec = time / kNanosecondsPerSecond;
-  result.tv_nsec = time % kNanosecondsPerSecond;
-  if (result.tv_nsec < 0) {
-    result.tv_sec--;
-    result.tv_nsec += kNanosecondsPerSecond;
-  }
-  return result;
-}
-
-mode_t type_bits(FileType type) {
-  switch (type) {
-    case FileType::kFile:
-      return S_IFREG;
-    case FileType::kDirectory:
-      return S_IFDIR;
-    case FileType::kSymlink:
-      return S_IFLNK;
-    case FileType::kFifo:
-      return S_IFIFO;
-    case FileType::kSocket:
-      return S_IFSOCK;
-    case FileType::kCharacterDevice:
-      return S_IFCHR;
-    case FileType::kBlockDevice:
-      return S_IFBLK;
-  }
-  return S_IFREG;
-}
 
 /// Names of extended attributes; empty where the filesystem has none.
 std::vector<std::string> xattr_names(const std::string& path) {
@@ -132,7 +102,7 @@ Result<void> RestoreDirectory::create_node(const std::string& name, const TreeEn
     made = ::symlinkat(entry.node.target.c_str(), fd_.get(), name.c_str());
   } else {
     const Inode& inode = entry.node.inode;
-    made = ::mknodat(fd_.get(), name.c_str(), type_bits(entry.type) | 0600,
+    made = ::mknodat(fd_.get(), name.c_str(), format_bits(entry.type) | 0600,
                      makedev(inode.device_major, inode.device_minor));
   }
   if (made != 0) return error_from_errno(errno, name);
@@ -211,7 +181,7 @@ Result<void> RestoreDirectory::set_attributes(const std::string& name,
       return error_from_errno(S_ISLNK(opened.st_mode) ? ELOOP : errno, "mode");
     }
   }
-  const std::array<timespec, 2> times{to_timespec(inode.atime), to_timespec(inode.mtime)};
+  const std::array<timespec, 2> times{timespec_of(inode.atime), timespec_of(inode.mtime)};
   if (::utimensat(fd_.get(), at, times.data(), AT_SYMLINK_NOFOLLOW) != 0) {
     return error_from_errno(errno, "times");
   }

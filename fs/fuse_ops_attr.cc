@@ -2,19 +2,13 @@
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
 
+#include "catalog/kernel_types.h"
 #include "fs/fuse_ops.h"
 #include "fs/fuse_reply.h"
 #include "fs/fuse_wire.h"
 
 namespace varve {
 namespace {
-
-Nanoseconds nanoseconds_of(const timespec& time) {
-  constexpr int64_t kSecondsMax = INT64_MAX / 1'000'000'000 - 1;
-  if (time.tv_sec > kSecondsMax) return INT64_MAX;
-  if (time.tv_sec < -kSecondsMax) return INT64_MIN;
-  return time.tv_sec * 1'000'000'000 + time.tv_nsec;
-}
 
 std::optional<uint64_t> handle_of(const fuse_file_info* info) {
   if (info == nullptr) return std::nullopt;

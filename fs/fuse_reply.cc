@@ -7,6 +7,7 @@
 
 #include <cerrno>
 
+#include "catalog/kernel_types.h"
 #include "dedup/base/limits.h"
 #include "dedup/base/log.h"
 #include "fs/errno_map.h"
@@ -14,39 +15,7 @@
 namespace varve {
 namespace {
 
-constexpr int64_t kNanosecondsPerSecond = 1'000'000'000;
-
 // Times before 1970 have a negative second and a nanosecond that counts forwards.
-timespec timespec_of(Nanoseconds time) {
-  int64_t seconds = time / kNanosecondsPerSecond;
-  int64_t rest = time % kNanosecondsPerSecond;
-  if (rest < 0) {
-    seconds--;
-    rest += kNanosecondsPerSecond;
-  }
-  return {seconds, rest};
-}
-
-mode_t format_of(FileType type) {
-  switch (type) {
-    case FileType::kFile:
-      return S_IFREG;
-    case FileType::kDirectory:
-      return S_IFDIR;
-    case FileType::kSymlink:
-      return S_IFLNK;
-    case FileType::kFifo:
-      return S_IFIFO;
-    case FileType::kSocket:
-      return S_IFSOCK;
-    case FileType::kCharacterDevice:
-      return S_IFCHR;
-    case FileType::kBlockDevice:
-      return S_IFBLK;
-  }
-  return S_IFREG;
-}
-
 fuse_entry_param entry_param_of(const Entry& entry) {
   fuse_entry_param param{};
   param.ino = entry.attributes.ino;
@@ -71,7 +40,7 @@ fuse_file_info file_info_of(const OpenFile& file) {
 struct stat stat_of(const Attributes& attributes) {
   struct stat out {};
   out.st_ino = attributes.ino;
-  out.st_mode = format_of(attributes.type) | attributes.permissions;
+  out.st_mode = format_bits(attributes.type) | attributes.permissions;
   out.st_nlink = attributes.links;
   out.st_uid = attributes.uid;
   out.st_gid = attributes.gid;

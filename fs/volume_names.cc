@@ -5,6 +5,7 @@
 
 #include <shared_mutex>
 
+#include "catalog/kernel_types.h"
 #include "dedup/base/limits.h"
 #include "fs/volume.h"
 
@@ -12,28 +13,6 @@ namespace varve {
 namespace {
 
 constexpr uint64_t kNameCostBytes = 4096;  // what a new name may take of the database
-
-Result<FileType> type_of(mode_t mode) {
-  switch (mode & S_IFMT) {
-    case 0:
-    case S_IFREG:
-      return FileType::kFile;
-    case S_IFDIR:
-      return FileType::kDirectory;
-    case S_IFLNK:
-      return FileType::kSymlink;
-    case S_IFIFO:
-      return FileType::kFifo;
-    case S_IFSOCK:
-      return FileType::kSocket;
-    case S_IFCHR:
-      return FileType::kCharacterDevice;
-    case S_IFBLK:
-      return FileType::kBlockDevice;
-    default:
-      return Errc::kInvalid;
-  }
-}
 
 NewFile new_file(FileType type, mode_t mode, const Caller& caller) {
   NewFile file;
@@ -49,7 +28,7 @@ NewFile new_file(FileType type, mode_t mode, const Caller& caller) {
 
 Result<Entry> Volume::make_node(Ino parent, std::string_view name, mode_t mode, dev_t device,
                                 std::string_view target, const Caller& caller) {
-  FileType type = VARVE_TRY(type_of(mode));
+  FileType type = VARVE_TRY(file_type_of(mode));
   if (is_control(parent)) {
     std::optional<SetId> set = control_.set_of_snapshots(parent);
     if (!set || type != FileType::kDirectory) return Errc::kReadOnly;

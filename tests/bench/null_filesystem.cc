@@ -8,29 +8,11 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "catalog/kernel_types.h"
 #include "dedup/base/limits.h"
 
 namespace varve {
 namespace {
-
-FileType type_of(mode_t mode) {
-  switch (mode & S_IFMT) {
-    case S_IFDIR:
-      return FileType::kDirectory;
-    case S_IFLNK:
-      return FileType::kSymlink;
-    case S_IFIFO:
-      return FileType::kFifo;
-    case S_IFSOCK:
-      return FileType::kSocket;
-    case S_IFCHR:
-      return FileType::kCharacterDevice;
-    case S_IFBLK:
-      return FileType::kBlockDevice;
-    default:
-      return FileType::kFile;
-  }
-}
 
 Buffer zeroed(size_t size) {
   Buffer buffer(size);
@@ -105,7 +87,7 @@ Entry NullFilesystem::entry_of(const Node& node) const {
 NullFilesystem::Node& NullFilesystem::new_node(mode_t mode, const Caller& caller) {
   auto node = std::make_unique<Node>();
   node->attributes.ino = next_ino_++;
-  node->attributes.type = type_of(mode);
+  node->attributes.type = file_type_of(mode).value();
   node->attributes.permissions = static_cast<uint16_t>(mode & 07777 & ~caller.umask);
   node->attributes.links = S_ISDIR(mode) ? 2 : 1;
   node->attributes.uid = caller.uid;
