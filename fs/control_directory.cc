@@ -6,6 +6,8 @@
 namespace varve {
 namespace {
 
+// Directories change by other doors too, so the kernel asks again; but not at every step of every
+// path into a snapshot, which would cost more requests than the file at its end.
 constexpr double kTimeoutOfListsSeconds = 1;
 
 Entry no_such_name() {
@@ -92,7 +94,11 @@ Result<Entry> ControlDirectory::attributes(Ino ino) {
   attributes.permissions = file ? 0444 : 0755;
   attributes.links = file ? 1 : 2;
   attributes.uid = owner(*set);
-  result.timeout_seconds = kind == Kind::kTop ? kTimeoutOfOwnSeconds : 0;
+  if (kind == Kind::kTop) {
+    result.timeout_seconds = kTimeoutOfOwnSeconds;
+  } else if (!file) {
+    result.timeout_seconds = kTimeoutOfListsSeconds;
+  }
   if (set_of_snapshots(ino)) {
     std::vector<SnapshotInfo> snapshots = shown(*set);
     if (!snapshots.empty())

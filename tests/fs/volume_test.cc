@@ -216,6 +216,20 @@ TEST_F(VolumeTest, SnapshotsShowTheirMomentAndAreReadOnly) {
   EXPECT_EQ(find(snapshots, "one"), 0u);
 }
 
+TEST_F(VolumeTest, TheWayIntoASnapshotIsNotAskedForAtEveryStep) {
+  put(set_, "f", content(1, 1'000));
+  ASSERT_TRUE(volume->take_snapshot("web", "one").ok());
+  Ino at = set_;
+  for (const char* name : {".varve", "snapshots", "one", "f"}) {
+    Result<Entry> entry = volume->lookup(at, name);
+    ASSERT_TRUE(entry.ok()) << name;
+    EXPECT_GT(entry->timeout_seconds, 0) << name;
+    at = entry->attributes.ino;
+  }
+  EXPECT_EQ(volume->lookup(find(kRootIno, ".varve"), "status.json")->timeout_seconds, 0);
+  EXPECT_EQ(volume->lookup(find(set_, ".varve/snapshots"), "two")->timeout_seconds, 0);
+}
+
 TEST_F(VolumeTest, AWholeMountsSnapshotHoldsTheSetsBesideTheRootsFiles) {
   put(kRootIno, "readme", content(1, 100));
   put(set_, "f", content(2, 1000));
