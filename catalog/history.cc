@@ -46,24 +46,25 @@ Result<const History::State::ListNode*> History::State::list_node(const FileHash
 }
 
 Result<void> History::State::walk_lists(
-    const FileHash& list, const std::function<Result<void>(const FileHash&, PackList)>& visit) {
+    const FileHash& list,
+    const std::function<Result<void>(const FileHash&, const PackList&)>& visit) {
   std::set<FileHash> met{list};
   std::vector<FileHash> waiting{list};
   while (!waiting.empty()) {
     const FileHash next = waiting.back();
     waiting.pop_back();
-    PackList decoded = VARVE_TRY(read_list(next));
+    const PackList decoded = VARVE_TRY(read_list(next));
     for (const FileHash& base : decoded.bases) {
       if (met.insert(base).second) waiting.push_back(base);
     }
-    VARVE_TRY(visit(next, std::move(decoded)));
+    VARVE_TRY(visit(next, decoded));
   }
   return {};
 }
 
 Result<std::vector<PackInfo>> History::State::packs_of(const FileHash& list) {
   std::map<PackId, PackInfo> packs;
-  VARVE_TRY(walk_lists(list, [&](const FileHash&, PackList decoded) -> Result<void> {
+  VARVE_TRY(walk_lists(list, [&](const FileHash&, const PackList& decoded) -> Result<void> {
     for (const PackInfo& row : decoded.rows) packs.emplace(row.pack, row);
     return {};
   }));

@@ -116,29 +116,31 @@ void History::State::apply_statement(const WriterId& by, uint64_t sequence,
   if (wins) current = {by, sequence, statement};
 }
 
-bool History::State::apply_record(const FileHash& hash, const Envelope& envelope) {
-  auto statements = decode_statements(envelope.readable, envelope.sealed_plain);
-  Result<void> fits;
+namespace {
+
+/// The base records among the statements of a record, each of which must make sense.
+Result<std::vector<BaseRecord>> bases_of(const std::vector<Statement>& statements) {
   std::vector<BaseRecord> bases;
-  if (!statements.ok()) fits = std::move(statements).error();
-  for (size_t i = 0; fits.ok() && i < statements->size(); i++) {
-    const Statement& statement = (*statements)[i];
+  for (const Statement& statement : statements) {
     if (statement.type == StatementType::kBase) {
-      Result<BaseRecord> base = decode_base(statement);
-      if (base.ok()) {
-        bases.push_back(std::move(base).value());
-      } else {
-        fits = std::move(base).error();
-      }
-    } else if (Result<std::string> subject = subject_of(statement); !subject.ok()) {
-      fits = std::move(subject).error();
+      bases.push_back(VARVE_TRY(decode_base(statement)));
+    } else {
+      VARVE_TRY(subject_of(statement));
     }
   }
-  if (!fits.ok()) {
-    refuse(HistoryKind::kRecord, hash, fits.error());
+  return bases;
+}
+
+}  // namespace
+
+bool History::State::apply_record(const FileHash& hash, const Envelope& envelope) {
+  const auto statements = decode_statements(envelope.readable, envelope.sealed_plain);
+  const auto bases = statements.ok() ? bases_of(*statements) : statements.error();
+  if (!bases.ok()) {
+    refuse(HistoryKind::kRecord, hash, bases.error());
     return false;
   }
-  for (const BaseRecord& base : bases) {
+  for (const BaseRecord& base : *bases) {
     for (const BaseRecord::InForce& one : base.statements) {
       apply_statement(one.writer, one.sequence, one.statement);
     }

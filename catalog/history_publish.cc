@@ -39,7 +39,7 @@ Result<FileHash> History::State::publish(const Publication& publication) {
 }
 
 Result<FileHash> History::State::publish_list(std::vector<FileHash> bases,
-                                              std::vector<PackInfo> rows, Nanoseconds time) {
+                                              const std::vector<PackInfo>& rows, Nanoseconds time) {
   PackList list;
   int depth = 0;
   for (const FileHash& base : bases) {

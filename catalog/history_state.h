@@ -82,8 +82,9 @@ struct History::State {
   Result<PackList> read_list(const FileHash& list);
   Result<const ListNode*> list_node(const FileHash& list);
   /// Visits `list` and all its bases once each.
-  Result<void> walk_lists(const FileHash& list,
-                          const std::function<Result<void>(const FileHash&, PackList)>& visit);
+  Result<void> walk_lists(
+      const FileHash& list,
+      const std::function<Result<void>(const FileHash&, const PackList&)>& visit);
   Result<std::vector<PackInfo>> packs_of(const FileHash& list);
 
   // history_publish.cc
@@ -98,7 +99,7 @@ struct History::State {
   bool has_own(const SetId& set, const std::string& name) const;
   Result<void> announce(uint64_t count);
   Result<FileHash> publish(const Publication& publication);
-  Result<FileHash> publish_list(std::vector<FileHash> bases, std::vector<PackInfo> rows,
+  Result<FileHash> publish_list(std::vector<FileHash> bases, const std::vector<PackInfo>& rows,
                                 Nanoseconds time);
   Result<void> publish_statements(const std::vector<Statement>& statements);
   Result<void> publish_base();
