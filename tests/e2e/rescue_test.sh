@@ -71,7 +71,7 @@ refused 1 "only read" restore "$store" web01/first "$store/back"
 refused 6 "no snapshot" restore "$store" web01/third "$scratch/none"
 refused 6 "no varve store" list "$scratch"
 refused 1 "try --help" restore "$store" web01/first
-echo wrong >"$scratch/wrong"
+(umask 077; echo wrong >"$scratch/wrong")
 refused 3 "wrong passphrase" list --passphrase-file "$scratch/wrong" "$store"
 [ ! -e "$scratch/none" ] || fail "a refused restore made its directory"
 
@@ -151,6 +151,13 @@ cp "$scratch/pack" "$pack"
 mv "$store/lists" "$scratch/lists"
 restored web01/second "$whole/web01"
 mv "$scratch/lists" "$store/lists"
+mv "$store/store.json" "$scratch/store.json"
+refused 5 "--without-store-json" list "$store"
+refused 3 "wrong passphrase" --without-store-json list --passphrase-file "$scratch/wrong" "$store"
+rm -rf "$back"
+rescue restore --without-store-json "$store" web01/second "$back"
+must_equal "$whole/web01" "$back" "a restore without store.json"
+mv "$scratch/store.json" "$store/store.json"
 
 say "a pack that is cut off, then missing"
 truncate -s $((size / 2)) "$pack"

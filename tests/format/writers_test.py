@@ -46,7 +46,8 @@ def check_pack(store, row):
         need([length for _, length in expected] == list(lengths), "the index and a segment differ in lengths")
         need(list(dict.fromkeys(chunk for chunk, _ in expected)) == list(found), "the index and a segment differ in ids")
         if segment.type == rescue.BUNDLES:
-            for canonical, _ in found.values():
+            for canonical, hints in found.values():
+                need(hints == b"\0", "a bundle has hints")
                 pack_hash, length, header, index = rescue.read_bundle(canonical)
                 bundles[pack_hash] = (length, header, rescue.read_index(rescue.Fields(index)))
     return segments, table, bundles
