@@ -1,12 +1,13 @@
 #include "catalog/history_format.h"
 
+#include "catalog/tree_node.h"
 #include "dedup/base/limits.h"
 
 namespace varve {
 
 namespace {
 
-constexpr std::string_view kMagic = "VRVHIST\n";
+constexpr std::string_view kHistoryMagic = "VRVHIST\n";
 constexpr size_t kHeadBytes = 152;  // magic to sealed length
 constexpr size_t kFreshBytes = 32;
 constexpr std::string_view kKeyInfo = "varve/1 history";
@@ -19,7 +20,7 @@ void expect_zeros(Decoder& in, size_t count) {
   }
 }
 
-Error corrupt(std::string message) {
+Error no_envelope(std::string message) {
   return {Errc::kCorrupt, std::move(message)};
 }
 
@@ -31,7 +32,8 @@ struct Head {
 
 Result<Head> decode_head(Decoder& in, const StoreId& store) {
   Head head;
-  if (as_text(in.raw(kMagic.size())) != kMagic) return corrupt("is no list, snapshot or record");
+  if (as_text(in.raw(kHistoryMagic.size())) != kHistoryMagic)
+    return no_envelope("is no list, snapshot or record");
   const uint16_t format = in.u16();
   if (!in.failed() && format > kFormatVersion) {
     return Error(Errc::kUnsupported,
@@ -52,7 +54,7 @@ Result<Head> decode_head(Decoder& in, const StoreId& store) {
   head.readable_length = in.u32();
   head.sealed_length = in.u32();
   envelope.sealed = head.sealed_length != 0;
-  if (in.failed()) return corrupt("has a damaged head");
+  if (in.failed()) return no_envelope("has a damaged head");
   if (envelope.store != store) return Error(Errc::kForeign, "belongs to another store");
   return head;
 }
@@ -75,7 +77,7 @@ Bytes encode_envelope(const Envelope& envelope, const Keyring& keyring, Random& 
   Bytes fresh(kFreshBytes);
   random.fill(fresh);
   Encoder out;
-  out.raw(as_bytes(kMagic)).u16(kFormatVersion).u8(static_cast<uint8_t>(envelope.kind));
+  out.raw(as_bytes(kHistoryMagic)).u16(kFormatVersion).u8(static_cast<uint8_t>(envelope.kind));
   out.raw(Bytes(5)).id(keyring.store_id()).id(envelope.writer).id(keyring.current().id);
   out.u64(envelope.sequence).id(envelope.previous).i64(envelope.time).raw(fresh);
   out.u32(static_cast<uint32_t>(envelope.readable.size()));
@@ -118,6 +120,9 @@ Result<Envelope> decode_envelope(ByteView file, const StoreId& store,
 
 namespace {
 
+constexpr uint64_t kNextNumberMin = kTopNumber + 1;
+constexpr uint64_t kNextNumberMax = uint64_t{1} << (kFileNumberBits - 1);  // half of all there are
+
 void encode_hint(Encoder& out, const std::optional<ChunkPlace>& hint) {
   out.u8(hint ? 1 : 0);
   if (hint) out.id(hint->pack).u32(hint->segment);
@@ -131,6 +136,13 @@ std::optional<ChunkPlace> decode_hint(Decoder& in) {
   place.pack = in.id<PackId>();
   place.segment = in.u32();
   return place;
+}
+
+/// The hint of `tree`; none may stand where there is no tree.
+void decode_hint_of(Decoder& in, std::optional<TreeRef>& tree) {
+  const std::optional<ChunkPlace> hint = decode_hint(in);
+  if (tree) tree->hint = hint;
+  if (!tree && hint) in.fail();
 }
 
 void encode_snapshot_tree(Encoder& out, const SnapshotTree& tree) {
@@ -150,12 +162,13 @@ SnapshotTree decode_snapshot_tree(Decoder& in) {
   const uint8_t links_form = in.u8();
   if (links_form > 1) in.fail();
   if (links_form == 1) tree.links = TreeRef{in.id<ChunkId>(), std::nullopt};
-  const std::optional<ChunkPlace> links_hint = decode_hint(in);
-  if (tree.links) tree.links->hint = links_hint;
+  decode_hint_of(in, tree.links);
   tree.top = decode_node(in, FileType::kDirectory);
-  const std::optional<ChunkPlace> top_hint = decode_hint(in);
-  if (tree.top.below) tree.top.below->hint = top_hint;
-  if (tree.set_name.size() > kNameBytesMax) in.fail();
+  decode_hint_of(in, tree.top.below);
+  // The names become names in the mount and in a restored directory.
+  const bool name_fits = tree.set.is_zero() ? tree.set_name.empty() : is_entry_name(tree.set_name);
+  if (!name_fits || tree.next_number < kNextNumberMin || tree.next_number > kNextNumberMax)
+    in.fail();
   return tree;
 }
 
@@ -201,10 +214,12 @@ Result<SnapshotBody> decode_snapshot_body(ByteView bytes) {
   Decoder in(bytes);
   SnapshotBody body;
   body.name = in.text();
-  if (body.name.size() > kNameBytesMax) in.fail();
+  if (!body.name.empty() && !is_entry_name(body.name)) in.fail();
   const uint64_t count = in.varint();
   for (uint64_t i = 0; i < count && !in.failed(); i++) {
-    body.trees.push_back(decode_snapshot_tree(in));
+    SnapshotTree tree = decode_snapshot_tree(in);
+    if (i > 0 && tree.set <= body.trees.back().set) in.fail();
+    body.trees.push_back(std::move(tree));
   }
   VARVE_TRY(in.finish("a snapshot"));
   return body;

@@ -25,6 +25,11 @@ std::optional<uint64_t> from_big_endian(std::string_view key) {
   return value;
 }
 
+// Of what lies in a directory: the top's own number there would be a directory in itself.
+bool is_entry_number(uint64_t number) {
+  return number > kTopNumber && number <= kFileNumberMask;
+}
+
 Error corrupt(std::string what) {
   return Error(Errc::kCorrupt, std::move(what));
 }
@@ -184,7 +189,7 @@ Result<TreeEntry> decode_entry(const TreeRecord& record) {
   entry.type = static_cast<FileType>(in.u8());
   entry.number = in.varint();
   uint8_t linked = in.u8();
-  if (!is_file_type(entry.type) || linked > 1 || entry.number > kFileNumberMask) in.fail();
+  if (!is_file_type(entry.type) || linked > 1 || !is_entry_number(entry.number)) in.fail();
   if (!is_entry_name(entry.name)) in.fail();
   if (linked == 1 && entry.type == FileType::kDirectory) in.fail();
   entry.linked = linked == 1;
@@ -239,7 +244,7 @@ Result<LinkRecord> decode_link_record(const TreeRecord& record) {
   Decoder in(record.value);
   auto type = static_cast<FileType>(in.u8());
   uint64_t links = in.varint();
-  if (!number || *number > kFileNumberMask || links > UINT32_MAX || !is_file_type(type)) in.fail();
+  if (!number || !is_entry_number(*number) || links > UINT32_MAX || !is_file_type(type)) in.fail();
   read_node(in, type, &link.node, nullptr);
   VARVE_TRY(in.finish("a link"));
   VARVE_TRY(attach_hints(record, link.node));

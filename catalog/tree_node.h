@@ -1,5 +1,5 @@
 // The coding of one inode, and of one extent, inside tree records (docs/format.md section 5).
-// Private to tree_format.
+// Private to tree_format and history_format.
 //
 // Readers latch the Decoder on whatever makes no sense, so that the caller asks once, at the end.
 #pragma once

@@ -13,19 +13,26 @@ using nlohmann::json;
 
 constexpr const char* kPath = "local/head";
 
+std::optional<WriterId> id_in(const json& value) {
+  return value.is_string() ? WriterId::from_hex(value.get_ref<const std::string&>()) : std::nullopt;
+}
+
+/// nullopt unless every field is there and of its form. Fields are looked at where they are: a copy
+/// of what is nested deep enough would exhaust the stack.
 std::optional<WriterHead> parse(ByteView bytes) {
   const json parsed = json::parse(as_text(bytes), nullptr, false);
   if (!parsed.is_object()) return std::nullopt;
-  const auto id = [](const json& value) {
-    return value.is_string() ? WriterId::from_hex(value.get<std::string>()) : std::nullopt;
-  };
-  const auto writer = id(parsed.value("writer", json()));
-  const json sequence = parsed.value("sequence", json());
-  const json succeeded = parsed.value("succeeded", json());
-  if (!writer || !sequence.is_number_unsigned() || !succeeded.is_array()) return std::nullopt;
-  WriterHead head{*writer, sequence.get<uint64_t>(), {}};
-  for (const json& one : succeeded) {
-    const auto old = id(one);
+  const auto writer = parsed.find("writer");
+  const auto sequence = parsed.find("sequence");
+  const auto succeeded = parsed.find("succeeded");
+  if (writer == parsed.end() || sequence == parsed.end() || succeeded == parsed.end()) {
+    return std::nullopt;
+  }
+  const auto id = id_in(*writer);
+  if (!id || !sequence->is_number_unsigned() || !succeeded->is_array()) return std::nullopt;
+  WriterHead head{*id, sequence->get<uint64_t>(), {}};
+  for (const json& one : *succeeded) {
+    const auto old = id_in(one);
     if (!old) return std::nullopt;
     head.succeeded.push_back(*old);
   }

@@ -3,7 +3,7 @@
 namespace varve {
 namespace {
 
-constexpr std::string_view kMagic = "VRVKEYS\n";
+constexpr std::string_view kGenerationMagic = "VRVKEYS\n";
 constexpr uint64_t kZeroBytes = 6;
 
 template <size_t kSize>
@@ -37,8 +37,10 @@ bool scrypt_fits(const AccessSlot& slot) {
   if (slot.type != SlotType::kPassphrase) {
     return slot.scrypt_log2_n == 0 && slot.scrypt_r == 0 && slot.scrypt_p == 0;
   }
+  // RFC 7914 has no scrypt of more than 2^(16 r) - 1 rounds, and OpenSSL computes none.
   return slot.scrypt_log2_n >= 1 && slot.scrypt_log2_n <= kScryptLog2NMax && slot.scrypt_r >= 1 &&
-         slot.scrypt_r <= kScryptRMax && slot.scrypt_p >= 1 && slot.scrypt_p <= kScryptPMax;
+         slot.scrypt_r <= kScryptRMax && slot.scrypt_p >= 1 && slot.scrypt_p <= kScryptPMax &&
+         slot.scrypt_log2_n < 16 * slot.scrypt_r;
 }
 
 AccessSlot decode_slot(Decoder& in) {
@@ -64,7 +66,7 @@ AccessSlot decode_slot(Decoder& in) {
 
 /// What stands before any field that a version may change.
 Result<void> decode_start(Decoder& in) {
-  if (as_text(in.raw(kMagic.size())) != kMagic)
+  if (as_text(in.raw(kGenerationMagic.size())) != kGenerationMagic)
     return Error(Errc::kCorrupt, "no access generation");
   const uint16_t format = in.u16();
   if (!in.failed() && format > kFormatVersion) {
@@ -81,7 +83,7 @@ Result<void> decode_start(Decoder& in) {
 
 Bytes encode_generation_head(const AccessGeneration& generation) {
   Encoder out;
-  out.raw(as_bytes(kMagic)).u16(kFormatVersion).raw(std::array<uint8_t, kZeroBytes>{});
+  out.raw(as_bytes(kGenerationMagic)).u16(kFormatVersion).raw(std::array<uint8_t, kZeroBytes>{});
   out.id(generation.store).u64(generation.number);
   out.u16(static_cast<uint16_t>(generation.parents.size()));
   for (const FileHash& parent : generation.parents) out.id(parent);

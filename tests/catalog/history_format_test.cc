@@ -90,6 +90,42 @@ TEST_F(EnvelopeTest, NewerFormatIsNamed) {
   EXPECT_EQ(opened.error().code(), Errc::kUnsupported);
 }
 
+TEST(SnapshotFormat, RefusesNamesThatNoFileMayHave) {
+  const auto accepts = [](auto change) {
+    SnapshotBody body;
+    body.trees = {tree_of({}, ""), tree_of(same_bytes<SetId>(4), "web01"),
+                  tree_of(same_bytes<SetId>(5), "web02")};
+    change(body);
+    return decode_snapshot_body(encode_snapshot_body(body)).ok();
+  };
+  EXPECT_TRUE(accepts([](SnapshotBody&) {}));
+  EXPECT_TRUE(accepts([](SnapshotBody& body) { body.name = "monday"; }));
+  for (const std::string& name :
+       {std::string(".."), std::string("a/b"), std::string("a\0b", 3), std::string(256, 'a')}) {
+    EXPECT_FALSE(accepts([&](SnapshotBody& body) { body.name = name; })) << name;
+    EXPECT_FALSE(accepts([&](SnapshotBody& body) { body.trees[1].set_name = name; })) << name;
+  }
+  EXPECT_FALSE(accepts([](SnapshotBody& body) { body.trees[1].set_name.clear(); }));
+  EXPECT_FALSE(accepts([](SnapshotBody& body) { body.trees[0].set_name = "root"; }));
+  EXPECT_FALSE(accepts([](SnapshotBody& body) { std::swap(body.trees[1], body.trees[2]); }));
+  EXPECT_FALSE(accepts([](SnapshotBody& body) { body.trees[2].set = body.trees[1].set; }));
+}
+
+TEST(SnapshotFormat, RefusesNumbersThatLeaveNoneToGive) {
+  const auto accepts = [](uint64_t next_number) {
+    SnapshotBody body;
+    body.trees = {tree_of(same_bytes<SetId>(4), "web01")};
+    body.trees[0].next_number = next_number;
+    return decode_snapshot_body(encode_snapshot_body(body)).ok();
+  };
+  EXPECT_TRUE(accepts(2));
+  EXPECT_TRUE(accepts(uint64_t{1} << 39));
+  // A number that wraps round would be given a second time.
+  for (const uint64_t number : {uint64_t{0}, uint64_t{1}, (uint64_t{1} << 39) + 1, UINT64_MAX}) {
+    EXPECT_FALSE(accepts(number)) << number;
+  }
+}
+
 /// Every truncation of `bytes` is refused, and no single-byte change over-reads (the sanitizers
 /// watch).
 template <typename Decode>

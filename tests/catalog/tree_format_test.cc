@@ -104,6 +104,19 @@ void expect_same(const Inode& a, const Inode& b) {
   EXPECT_EQ(a.btime, b.btime);
 }
 
+TEST(TreeFormat, NumbersThatNoEntryHasAreRefused) {
+  const TreeNode node = some_file("a", 2).node;
+  for (const uint64_t number : {uint64_t{2}, kFileNumberMask}) {
+    EXPECT_TRUE(decode_entry(encode_entry(some_file("a", number))).ok()) << number;
+    EXPECT_TRUE(decode_link_record(encode_link_record(number, node)).ok()) << number;
+  }
+  // The top's own number would make a directory that lies in itself.
+  for (const uint64_t number : {uint64_t{0}, kTopNumber, kFileNumberMask + 1}) {
+    EXPECT_FALSE(decode_entry(encode_entry(some_directory("a", number))).ok()) << number;
+    EXPECT_FALSE(decode_link_record(encode_link_record(number, node)).ok()) << number;
+  }
+}
+
 TEST(TreeFormat, EntriesComeBack) {
   Bytes item = encode_tree_object(some_object());
   auto object = decode_tree_object(item);

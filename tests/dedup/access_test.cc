@@ -152,6 +152,8 @@ TEST(AccessGeneration, RefusesWhatIsBeyondALimit) {
   };
   EXPECT_FALSE(refused([&](auto& g) { scrypt(g, 20, 16, 4); }));
   EXPECT_TRUE(refused([&](auto& g) { scrypt(g, 21, 8, 1); }));
+  EXPECT_FALSE(refused([&](auto& g) { scrypt(g, 15, 1, 1); }));
+  EXPECT_TRUE(refused([&](auto& g) { scrypt(g, 16, 1, 1); })) << "which no scrypt can compute";
   EXPECT_TRUE(refused([&](auto& g) { scrypt(g, 16, 17, 1); }));
   EXPECT_TRUE(refused([&](auto& g) { scrypt(g, 16, 8, 5); }));
   EXPECT_TRUE(refused([&](auto& g) { scrypt(g, 0, 8, 1); }));
