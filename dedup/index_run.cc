@@ -9,7 +9,7 @@
 namespace varve {
 namespace {
 
-constexpr std::string_view kMagic = "VRVRUN1\n";
+constexpr std::string_view kRunMagic = "VRVRUN1\n";
 constexpr size_t kHeaderBytes = 64;  // without its hash
 constexpr size_t kHashBytes = 8;
 constexpr size_t kRowBytes = 24;
@@ -55,7 +55,7 @@ struct Header {
 
   Bytes encode() const {
     Encoder encoder;
-    encoder.raw(as_bytes(kMagic))
+    encoder.raw(as_bytes(kRunMagic))
         .u64(range.first)
         .u64(range.last)
         .u64(rows)
@@ -74,7 +74,7 @@ struct Header {
 
 Result<Header> decode_header(ByteView bytes, const std::string& path) {
   Decoder decoder(bytes);
-  ByteView magic = decoder.raw(kMagic.size());
+  ByteView magic = decoder.raw(kRunMagic.size());
   Header header;
   header.range.first = decoder.u64();
   header.range.last = decoder.u64();
@@ -84,7 +84,7 @@ Result<Header> decode_header(ByteView bytes, const std::string& path) {
   header.tail_hash = decoder.u64();
   decoder.raw(16);
   uint64_t hash = decoder.u64();
-  if (decoder.failed() || as_text(magic) != kMagic || hash != xxh3(bytes.first(kHeaderBytes)) ||
+  if (decoder.failed() || as_text(magic) != kRunMagic || hash != xxh3(bytes.first(kHeaderBytes)) ||
       header.filter_blocks == 0 || header.range.first > header.range.last) {
     return damaged(path, "its header does not fit");
   }

@@ -5,7 +5,7 @@
 namespace varve {
 namespace {
 
-constexpr std::string_view kMagic = "VRVPACK\n";
+constexpr std::string_view kPackMagic = "VRVPACK\n";
 constexpr size_t kIndexedSegmentBytes = 24;
 constexpr size_t kIndexedChunkBytes = 36;
 static_assert(pack_index_bytes(1, 1) == 8 + kIndexedSegmentBytes + kIndexedChunkBytes);
@@ -66,7 +66,7 @@ bool fits_together(PackIndex& index) {
 
 Bytes encode_pack_header(const PackHeader& header) {
   Encoder out;
-  out.raw(as_bytes(kMagic)).u16(kFormatVersion).u8(static_cast<uint8_t>(header.pack_class));
+  out.raw(as_bytes(kPackMagic)).u16(kFormatVersion).u8(static_cast<uint8_t>(header.pack_class));
   out.raw(Bytes(5)).id(header.store).id(header.writer).id(header.pack).id(header.epoch);
   out.raw(Bytes(48));
   return out.take();
@@ -74,7 +74,7 @@ Bytes encode_pack_header(const PackHeader& header) {
 
 Result<PackHeader> decode_pack_header(ByteView bytes) {
   Decoder in(bytes);
-  if (as_text(in.raw(kMagic.size())) != kMagic) return Error(Errc::kCorrupt, "not a pack");
+  if (as_text(in.raw(kPackMagic.size())) != kPackMagic) return Error(Errc::kCorrupt, "not a pack");
   const uint16_t format = in.u16();
   if (!in.failed() && format > kFormatVersion) {
     return Error(Errc::kUnsupported, "pack of format " + std::to_string(format) +

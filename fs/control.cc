@@ -156,6 +156,25 @@ Json answer_of(const Error& error) {
   return {{"ok", false}, {"code", errc_name(error.code())}, {"message", error.message()}};
 }
 
+Json answer_to(const ControlHandlers& handlers, const std::string& line) {
+  const Json request = Json::parse(line, nullptr, false);
+  if (!request.is_object())
+    return answer_of(Error(Errc::kInvalid, "the request is no JSON object"));
+  auto command = request.find("command");
+  if (command == request.end() || !command->is_string()) {
+    return answer_of(Error(Errc::kInvalid, "the request has no command"));
+  }
+  auto handler = handlers.find(command->get<std::string>());
+  if (handler == handlers.end()) {
+    return answer_of(Error(Errc::kUnsupported, "unknown command: " + command->get<std::string>()));
+  }
+  Result<Json> result = handler->second(request);
+  if (!result.ok()) return answer_of(result.error());
+  Json fields = result->is_object() ? std::move(*result) : Json::object();
+  fields["ok"] = true;
+  return fields;
+}
+
 bool may_ask(int fd) {
   ucred peer{};
   socklen_t size = sizeof peer;
@@ -172,9 +191,13 @@ std::string_view errc_name(Errc code) {
   return "io";
 }
 
+std::string control_answer(const ControlHandlers& handlers, const std::string& line) {
+  return printed(answer_to(handlers, line));
+}
+
 struct ControlServer::State {
   std::string path;
-  std::map<std::string, ControlHandler> handlers;
+  ControlHandlers handlers;
   UniqueFd listener;
   UniqueFd stop_event{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
   std::vector<std::thread> threads;
@@ -182,7 +205,6 @@ struct ControlServer::State {
   Result<void> listen();
   void serve();
   void serve_connection(int fd);
-  Json answer(const std::string& line);
 };
 
 Result<void> ControlServer::State::listen() {
@@ -219,32 +241,13 @@ void ControlServer::State::serve_connection(int fd) {
   }
   const std::optional<std::string> line =
       read_line(fd, kRequestBytesMax, SteadyClock::now() + kPeerTimeMax);
-  if (line) write_line(fd, printed(answer(*line)));
-}
-
-Json ControlServer::State::answer(const std::string& line) {
-  const Json request = Json::parse(line, nullptr, false);
-  if (!request.is_object())
-    return answer_of(Error(Errc::kInvalid, "the request is no JSON object"));
-  auto command = request.find("command");
-  if (command == request.end() || !command->is_string()) {
-    return answer_of(Error(Errc::kInvalid, "the request has no command"));
-  }
-  auto handler = handlers.find(command->get<std::string>());
-  if (handler == handlers.end()) {
-    return answer_of(Error(Errc::kUnsupported, "unknown command: " + command->get<std::string>()));
-  }
-  Result<Json> result = handler->second(request);
-  if (!result.ok()) return answer_of(result.error());
-  Json fields = result->is_object() ? std::move(*result) : Json::object();
-  fields["ok"] = true;
-  return fields;
+  if (line) write_line(fd, control_answer(handlers, *line));
 }
 
 ControlServer::ControlServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
-Result<std::unique_ptr<ControlServer>> ControlServer::start(
-    const std::string& path, std::map<std::string, ControlHandler> handlers) {
+Result<std::unique_ptr<ControlServer>> ControlServer::start(const std::string& path,
+                                                            ControlHandlers handlers) {
   auto state = std::make_unique<State>();
   state->path = path;
   state->handlers = std::move(handlers);

@@ -18,12 +18,17 @@ namespace varve {
 /// or null. Called from threads of the server's, several at once.
 using ControlHandler = std::function<Result<nlohmann::json>(const nlohmann::json& request)>;
 
+using ControlHandlers = std::map<std::string, ControlHandler>;
+
+/// What a server with these handlers answers to a line, both without their newlines.
+std::string control_answer(const ControlHandlers& handlers, const std::string& line);
+
 class ControlServer {
  public:
   /// Listens at `path`, whose directory exists; a socket that lies there from before is replaced
   /// (the caller holds the store's lock).
-  static Result<std::unique_ptr<ControlServer>> start(
-      const std::string& path, std::map<std::string, ControlHandler> handlers);
+  static Result<std::unique_ptr<ControlServer>> start(const std::string& path,
+                                                      ControlHandlers handlers);
   /// Waits for handlers that are running, then removes the socket.
   ~ControlServer();
 

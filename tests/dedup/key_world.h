@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "dedup/keyring.h"
+#include "tests/support/seeded_keyring.h"
 #include "tests/support/simulated_storage.h"
 #include "tests/support/simulation.h"
 #include "tests/support/test_seed.h"
@@ -34,18 +35,6 @@ inline std::vector<AccessSecret> just(AccessSecret secret) {
   std::vector<AccessSecret> secrets;
   secrets.push_back(std::move(secret));
   return secrets;
-}
-
-inline Keyring seeded_keyring(uint64_t seed) {
-  SeededRandom random(seed);
-  const StoreId store = random.id<StoreId>();
-  Secret dedup(kKeyBytes), key(kKeyBytes);
-  random.fill(dedup.span());
-  random.fill(key.span());
-  const PublicKey public_key = signing_public_key(signing_seed(store, key));
-  std::vector<Keyring::Epoch> epochs;
-  epochs.push_back({random.id<EpochId>(), std::move(key), public_key});
-  return Keyring(store, std::move(dedup), std::move(epochs));
 }
 
 inline ChunkerSizes sizes_of(uint64_t average) {
