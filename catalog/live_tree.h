@@ -111,8 +111,9 @@ class LiveTree {
     LiveEntry moved;
     std::optional<LiveEntry> replaced;  // lost this name; links 0: an orphan until release()
   };
+  /// `whiteout` leaves a character device 0/0 of root's under the old name; not with kExchange.
   Result<Renamed> rename(Ino directory, std::string_view name, Ino new_directory,
-                         std::string_view new_name, RenameMode mode);
+                         std::string_view new_name, RenameMode mode, bool whiteout = false);
   /// An orphan that nobody holds any more: its rows go.
   Result<void> release(Ino ino);
   /// All orphans: for the start.
@@ -128,8 +129,9 @@ class LiveTree {
   Result<Xattrs> xattrs(Ino ino);
 
   // Extents.
-  /// Those that overlap [from, to), in order, uncut.
-  Result<std::vector<Extent>> extents(Ino ino, uint64_t from, uint64_t to);
+  /// Those that overlap [from, to), in order, uncut; the first `count_max` of them.
+  Result<std::vector<Extent>> extents(Ino ino, uint64_t from, uint64_t to,
+                                      size_t count_max = SIZE_MAX);
   struct ContentChange {
     uint64_t from = 0, to = 0;     // what is replaced: old extents are cut at both
     std::vector<Extent> extents;   // in order, within [from, to); what they leave out is a hole

@@ -16,8 +16,9 @@ uint64_t end_of(const Extent& extent) {
   return extent.offset + extent.length;
 }
 
-/// Extents that overlap [from, to), in order, uncut.
-Result<std::vector<Extent>> find_extents(TreeCall& call, Ino ino, uint64_t from, uint64_t to) {
+/// The first `count_max` extents that overlap [from, to), in order, uncut.
+Result<std::vector<Extent>> find_extents(TreeCall& call, Ino ino, uint64_t from, uint64_t to,
+                                         size_t count_max = SIZE_MAX) {
   std::vector<Extent> found;
   if (from >= to) return found;
   uint32_t tree = VARVE_TRY(call.tree_of(ino));
@@ -32,7 +33,7 @@ Result<std::vector<Extent>> find_extents(TreeCall& call, Ino ino, uint64_t from,
                                return false;
                              }
                              if (end_of(*extent) > from) found.push_back(*extent);
-                             return true;
+                             return found.size() < count_max;
                            }));
   VARVE_TRY(std::move(outcome));
   return found;
@@ -172,11 +173,12 @@ Result<void> apply_content(TreeCall& call, Ino ino, Inode& inode,
   return call.mark_file(ino, inode);
 }
 
-Result<std::vector<Extent>> LiveTree::extents(Ino ino, uint64_t from, uint64_t to) {
+Result<std::vector<Extent>> LiveTree::extents(Ino ino, uint64_t from, uint64_t to,
+                                              size_t count_max) {
   return state_->read({ino}, [&](TreeCall& call) -> Result<std::vector<Extent>> {
     Inode inode = VARVE_TRY(file_inode(call, ino));
-    return find_extents(call, ino, from,
-                        std::min(to, inode.size));  // behind the size they are dead
+    return find_extents(call, ino, from, std::min(to, inode.size),  // behind the size they are dead
+                        count_max);
   });
 }
 

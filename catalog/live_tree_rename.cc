@@ -109,7 +109,21 @@ Result<LiveEntry> drop_target(Renaming& renaming) {
   return LiveEntry{to.ino, to.inode};
 }
 
-Result<LiveTree::Renamed> move(Renaming& renaming, bool replaces) {
+/// Under the old name stays a character device 0/0: what overlayfs takes for a removed file.
+Result<void> put_whiteout(Renaming& renaming) {
+  TreeCall& call = renaming.call;
+  const Side& from = renaming.from;
+  uint32_t set = set_of(from.directory);
+  Ino ino = make_ino(set, call.state.take_number(set));
+  NewFile file;
+  file.type = FileType::kCharacterDevice;
+  Inode inode = VARVE_TRY(make_inode(call, from.directory, renaming.from_parent, ino, file));
+  VARVE_TRY(call.put_inode(ino, inode));
+  DirentRow row{.number = number_of(ino), .set = set, .type = file.type, .cookie = 0};
+  return call.put_entry(from.directory, renaming.from_parent, from.name, row);
+}
+
+Result<LiveTree::Renamed> move(Renaming& renaming, bool replaces, bool whiteout) {
   TreeCall& call = renaming.call;
   Side& from = renaming.from;
   Side& to = renaming.to;
@@ -129,6 +143,7 @@ Result<LiveTree::Renamed> move(Renaming& renaming, bool replaces) {
     renaming.from_parent.links--;
     renaming.to_parent.links++;
   }
+  if (whiteout) VARVE_TRY(put_whiteout(renaming));
   VARVE_TRY(put_moved(call, from, to.directory, to.name));
   VARVE_TRY(put_parents(renaming));
   result.moved = {from.ino, from.inode};
@@ -142,7 +157,8 @@ bool is_reserved(Ino directory, std::string_view name) {
 }  // namespace
 
 Result<LiveTree::Renamed> LiveTree::rename(Ino directory, std::string_view name, Ino new_directory,
-                                           std::string_view new_name, RenameMode mode) {
+                                           std::string_view new_name, RenameMode mode,
+                                           bool whiteout) {
   return state_->write({directory, new_directory}, [&](TreeCall& call) -> Result<Renamed> {
     if (set_of(directory) != set_of(new_directory)) return Errc::kCrossDevice;
     if (is_reserved(directory, name) || is_reserved(new_directory, new_name))
@@ -162,14 +178,14 @@ Result<LiveTree::Renamed> LiveTree::rename(Ino directory, std::string_view name,
     auto target = VARVE_TRY(call.find_entry(new_directory, new_name));
     if (!target) {
       if (mode == RenameMode::kExchange) return Errc::kNotFound;
-      return move(renaming, false);
+      return move(renaming, false, whiteout);
     }
     if (mode == RenameMode::kNoReplace) return Errc::kExists;
     to.row = *target;
     VARVE_TRY(find_side(call, to));
     if (to.ino == from.ino)
       return Renamed{.moved = {from.ino, from.inode}, .replaced = std::nullopt};
-    return mode == RenameMode::kExchange ? exchange(renaming) : move(renaming, true);
+    return mode == RenameMode::kExchange ? exchange(renaming) : move(renaming, true, whiteout);
   });
 }
 

@@ -81,10 +81,11 @@ Result<void> SnapshotReader::list(const TreeEntry& directory, std::string_view a
 }
 
 Result<std::vector<HintedExtent>> SnapshotReader::extents(const TreeEntry& file, uint64_t from,
-                                                          uint64_t to) {
-  if (file.node.below) return extents_of_tree(*file.node.below, from, to);
+                                                          uint64_t to, size_t count_max) {
+  if (file.node.below) return extents_of_tree(*file.node.below, from, to, count_max);
   std::vector<HintedExtent> result;
   for (const HintedExtent& extent : file.node.extents) {
+    if (result.size() == count_max) break;
     const Extent& range = extent.extent;
     if (range.offset < to && range.offset + range.length > from) result.push_back(extent);
   }
@@ -92,7 +93,8 @@ Result<std::vector<HintedExtent>> SnapshotReader::extents(const TreeEntry& file,
 }
 
 Result<std::vector<HintedExtent>> SnapshotReader::extents_of_tree(const TreeRef& tree,
-                                                                  uint64_t from, uint64_t to) {
+                                                                  uint64_t from, uint64_t to,
+                                                                  size_t count_max) {
   std::vector<HintedExtent> result;
   std::string begin = extent_key(from);
   // The extent that begins before `from` may reach into the range.
@@ -106,7 +108,7 @@ Result<std::vector<HintedExtent>> SnapshotReader::extents_of_tree(const TreeRef&
       return Error(Errc::kCorrupt, "extents overlap in tree " + tree.id.hex());
     end = range.offset + range.length;
     if (end > from) result.push_back(next);
-    return true;
+    return result.size() < count_max;
   };
   VARVE_TRY(reader_.scan(tree, begin, visit));
   return result;

@@ -23,16 +23,17 @@ class SnapshotReader {
   /// `resolve_links` false leaves links' nodes empty.
   Result<void> list(const TreeEntry& directory, std::string_view after, bool resolve_links,
                     const std::function<Result<bool>(TreeEntry&)>& visit);
-  /// A file's extents that overlap [from, to), in order, uncut.
-  Result<std::vector<HintedExtent>> extents(const TreeEntry& file, uint64_t from, uint64_t to);
+  /// A file's extents that overlap [from, to), in order, uncut; the first `count_max` of them.
+  Result<std::vector<HintedExtent>> extents(const TreeEntry& file, uint64_t from, uint64_t to,
+                                            size_t count_max = SIZE_MAX);
   /// Reads file bytes; holes are zeros. Fewer than out.size() only at the end of the file. Reads
   /// that follow one another decode ahead.
   Result<size_t> read(const TreeEntry& file, uint64_t offset, ByteSpan out);
 
  private:
   struct Ahead;
-  Result<std::vector<HintedExtent>> extents_of_tree(const TreeRef& tree, uint64_t from,
-                                                    uint64_t to);
+  Result<std::vector<HintedExtent>> extents_of_tree(const TreeRef& tree, uint64_t from, uint64_t to,
+                                                    size_t count_max);
   Result<void> read_extent(const HintedExtent& extent, uint64_t offset, ByteSpan out);
   void read_ahead(const TreeEntry& file, uint64_t from, uint64_t to);
 

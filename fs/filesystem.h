@@ -25,7 +25,7 @@
 
 namespace varve {
 
-/// Who asks.
+/// Who asks. What else the kernel knows of it: fs/caller_rights.h.
 struct Caller {
   uid_t uid = 0;
   gid_t gid = 0;
@@ -42,6 +42,7 @@ struct Attributes {
   uint64_t size = 0;
   uint64_t allocated = 0;  // bytes
   Nanoseconds atime = 0, mtime = 0, ctime = 0;
+  std::optional<Nanoseconds> btime;
 };
 
 struct Entry {
@@ -89,7 +90,9 @@ struct SetAttributes {
   std::optional<uint64_t> size;
   std::optional<Nanoseconds> atime, mtime, ctime;
   bool atime_now = false, mtime_now = false;
-  bool kill_privileges = false;  // with size, as said above
+  /// With size, as said above. Alone: the caller's write or chown takes setuid, setgid and
+  /// security.capability away, and changes nothing else here.
+  bool kill_privileges = false;
 };
 
 class Filesystem {
@@ -112,7 +115,7 @@ class Filesystem {
   virtual Result<void> unlink(Ino parent, std::string_view name) = 0;
   virtual Result<void> remove_directory(Ino parent, std::string_view name,
                                         const Caller& caller) = 0;
-  /// `flags` are rename(2)'s: RENAME_NOREPLACE, RENAME_EXCHANGE.
+  /// `flags` are rename(2)'s: RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT.
   virtual Result<void> rename(Ino parent, std::string_view name, Ino new_parent,
                               std::string_view new_name, unsigned flags) = 0;
 
@@ -155,11 +158,15 @@ class Filesystem {
 
   virtual Result<SpaceFigures> space() = 0;
 
-  virtual Result<void> set_xattr(Ino node, std::string_view name, std::string_view value, int flags,
-                                 const Caller& caller) = 0;
+  struct XattrFlags {
+    int mode = 0;              // XATTR_CREATE or XATTR_REPLACE
+    bool kill_setgid = false;  // an access ACL takes setgid away: its caller is not of the group
+  };
+  virtual Result<void> set_xattr(Ino node, std::string_view name, std::string_view value,
+                                 XattrFlags flags, const Caller& caller) = 0;
   virtual Result<std::string> get_xattr(Ino node, std::string_view name) = 0;
-  /// Names, each ended by NUL.
-  virtual Result<std::string> list_xattrs(Ino node) = 0;
+  /// Names, each ended by NUL: those of the namespace "trusted" for privileged callers alone.
+  virtual Result<std::string> list_xattrs(Ino node, const Caller& caller) = 0;
   virtual Result<void> remove_xattr(Ino node, std::string_view name, const Caller& caller) = 0;
 };
 

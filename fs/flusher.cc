@@ -22,6 +22,14 @@ constexpr Nanoseconds kPressureInterval = 50'000'000;
 constexpr uint64_t kDirtyFileOverheadBytes =
     1024;  // what a small dirty file costs besides its data
 
+/// The file's times, as programs see them; under its lock.
+Result<void> set_times(LiveTree::ContentChange& change, const FileState& file, LiveTree& tree) {
+  Inode now = VARVE_TRY(tree.inode(file.ino));
+  change.mtime = file.mtime.value_or(now.mtime);
+  change.ctime = std::max(file.ctime.value_or(now.ctime), now.ctime);
+  return {};
+}
+
 }  // namespace
 
 void account(FileState& file, DirtyBudget& budget) {
@@ -70,9 +78,7 @@ class Flusher::Source final : public RechunkSource {
     std::lock_guard lock(file_.mutex);
     LiveTree::ContentChange change{
         range.from, range.to, std::move(extents), std::max(file_.committed_size, range.to), {}, {}};
-    Inode now = VARVE_TRY(parts_.tree.inode(file_.ino));
-    change.mtime = file_.mtime.value_or(now.mtime);
-    change.ctime = file_.ctime.value_or(now.ctime);
+    VARVE_TRY(set_times(change, file_, parts_.tree));
     VARVE_TRY(parts_.tree.change_content(file_.ino, change));
     file_.committed_size = *change.size;
     file_.dirty.erase_flushed(range.from, range.to, version_);
@@ -207,9 +213,7 @@ Result<void> Flusher::settle(FileState& file, uint64_t size, uint64_t version) {
   std::lock_guard lock(file.mutex);
   if (!file.mtime && !file.ctime && size == file.committed_size) return {};
   LiveTree::ContentChange change{size, size, {}, std::max(size, file.committed_size), {}, {}};
-  Inode now = VARVE_TRY(parts_.tree.inode(file.ino));
-  change.mtime = file.mtime.value_or(now.mtime);
-  change.ctime = file.ctime.value_or(now.ctime);
+  VARVE_TRY(set_times(change, file, parts_.tree));
   VARVE_TRY(parts_.tree.change_content(file.ino, change));
   file.committed_size = *change.size;
   if (file.dirty.version() == version) {

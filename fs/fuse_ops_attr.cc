@@ -30,7 +30,9 @@ SetAttributes change_of(const struct stat& wanted, int to_set) {
   if ((to_set & FUSE_SET_ATTR_MTIME) && !change.mtime_now)
     change.mtime = nanoseconds_of(wanted.st_mtim);
   if (to_set & FUSE_SET_ATTR_CTIME) change.ctime = nanoseconds_of(wanted.st_ctim);
-  change.kill_privileges = request_kills_privileges();
+  // A request for nothing is the kernel's way to say that a write takes privileges away, or that
+  // chown(2) was called with neither an owner nor a group, which does so, too.
+  change.kill_privileges = request_kills_privileges() || to_set == 0;
   return change;
 }
 

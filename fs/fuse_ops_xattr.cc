@@ -13,8 +13,8 @@ namespace {
 void op_setxattr(fuse_req_t request, fuse_ino_t node, const char* name, const char* value,
                  size_t size, int flags) {
   FuseReply reply(request, "setxattr", node);
-  Result<void> result =
-      filesystem_of(request).set_xattr(node, name, {value, size}, flags, caller_of(request));
+  Result<void> result = filesystem_of(request).set_xattr(node, name, {value, size}, {flags, false},
+                                                         caller_of(request));
   // Too large a value is E2BIG here, and EFBIG where files are meant.
   if (!result.ok() && result.error().code() == Errc::kTooLarge) return reply.error_number(E2BIG);
   reply.done(result);
@@ -29,7 +29,7 @@ void op_getxattr(fuse_req_t request, fuse_ino_t node, const char* name, size_t r
 
 void op_listxattr(fuse_req_t request, fuse_ino_t node, size_t room) {
   FuseReply reply(request, "listxattr", node);
-  Result<std::string> names = filesystem_of(request).list_xattrs(node);
+  Result<std::string> names = filesystem_of(request).list_xattrs(node, caller_of(request));
   if (!names.ok()) return reply.error(names.error());
   reply.xattr(*names, room);
 }

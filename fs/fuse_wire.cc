@@ -1,25 +1,19 @@
 #include "fs/fuse_wire.h"
 
-#include <fmt/core.h>
 #include <linux/fuse.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 
 #include "dedup/base/limits.h"
-#include "dedup/base/log.h"
-#include "fs/errno_map.h"
-#include "fs/fuse_reply.h"
+#include "fs/fuse_raw.h"
 
 namespace varve {
 namespace {
 
 // Newer than the headers of Debian 12.
 constexpr uint64_t kDirectIoAllowMmap = uint64_t{1} << 36;
-constexpr uint32_t kOpcodeTmpfile = 51;
 
 // A write of a small file is over sooner than another thread is awake.
 constexpr size_t kLargeWriteBytes = 64 * kKiB;
@@ -27,14 +21,6 @@ constexpr size_t kLargeWriteBytes = 64 * kKiB;
 // A request is handled by one thread from its first byte to its answer, and libfuse hands on no
 // pointer to it.
 thread_local bool kill_privileges_now = false;
-
-// The request's part at `offset`, as far as the kernel sent it.
-template <typename T>
-bool read_part(ByteView request, size_t offset, T& out) {
-  if (request.size() < offset + sizeof out) return false;
-  std::memcpy(&out, request.data() + offset, sizeof out);
-  return true;
-}
 
 constexpr size_t kBody = sizeof(fuse_in_header);
 
@@ -61,38 +47,6 @@ bool kills_privileges_in(uint32_t opcode, ByteView request) {
   }
 }
 
-fuse_entry_out entry_out_of(const Entry& entry) {
-  const struct stat st = stat_of(entry.attributes);
-  fuse_entry_out out{};
-  out.nodeid = entry.attributes.ino;
-  out.generation = entry.generation;
-  out.entry_valid = out.attr_valid = static_cast<uint64_t>(entry.timeout_seconds);
-  out.attr.ino = st.st_ino;
-  out.attr.size = static_cast<uint64_t>(st.st_size);
-  out.attr.blocks = static_cast<uint64_t>(st.st_blocks);
-  out.attr.atime = static_cast<uint64_t>(st.st_atim.tv_sec);
-  out.attr.atimensec = static_cast<uint32_t>(st.st_atim.tv_nsec);
-  out.attr.mtime = static_cast<uint64_t>(st.st_mtim.tv_sec);
-  out.attr.mtimensec = static_cast<uint32_t>(st.st_mtim.tv_nsec);
-  out.attr.ctime = static_cast<uint64_t>(st.st_ctim.tv_sec);
-  out.attr.ctimensec = static_cast<uint32_t>(st.st_ctim.tv_nsec);
-  out.attr.mode = st.st_mode;
-  out.attr.nlink = static_cast<uint32_t>(st.st_nlink);
-  out.attr.uid = st.st_uid;
-  out.attr.gid = st.st_gid;
-  out.attr.blksize = static_cast<uint32_t>(st.st_blksize);
-  return out;
-}
-
-fuse_open_out open_out_of(const OpenFile& file) {
-  fuse_open_out out{};
-  out.fh = file.handle;
-  if (file.direct_io) out.open_flags |= FOPEN_DIRECT_IO;
-  if (file.keep_cache) out.open_flags |= FOPEN_KEEP_CACHE;
-  if (file.no_flush) out.open_flags |= FOPEN_NOFLUSH;
-  return out;
-}
-
 }  // namespace
 
 bool request_kills_privileges() {
@@ -104,9 +58,7 @@ bool FuseWire::before(int fd, ByteView request) {
   if (!read_part(request, 0, header)) return true;  // the kernel sends no such thing
   kill_privileges_now = kills_privileges_in(header.opcode, request);
   if (header.opcode == FUSE_INIT) note_init(request);
-  if (header.opcode != kOpcodeTmpfile) return false;
-  answer_tmpfile(fd, request);
-  return true;
+  return answer_raw(filesystem_, fd, request, long_setxattr_);
 }
 
 FuseWire::Summary FuseWire::summary_of(ByteView request) {
@@ -148,11 +100,12 @@ ssize_t FuseWire::write_init_reply(int fd, const iovec* parts, int count) {
   if (count == 2 && parts[1].iov_len == sizeof out) {
     std::memcpy(&out, parts[1].iov_base, sizeof out);
     uint64_t flags = out.flags;
-    flags |= offered_ & FUSE_HANDLE_KILLPRIV_V2;
+    flags |= offered_ & (FUSE_HANDLE_KILLPRIV_V2 | FUSE_SETXATTR_EXT);
     if (offered_ & FUSE_INIT_EXT) flags |= (offered_ & kDirectIoAllowMmap) | FUSE_INIT_EXT;
     out.flags = static_cast<uint32_t>(flags);
     if (offered_ & FUSE_INIT_EXT) out.flags2 |= static_cast<uint32_t>(flags >> 32);
     kills_privileges_ = (flags & FUSE_HANDLE_KILLPRIV_V2) != 0;
+    long_setxattr_ = (flags & FUSE_SETXATTR_EXT) != 0;
     maps_direct_io_ = (flags & kDirectIoAllowMmap) != 0;
     written = ::writev(fd, edited, 2);
   } else {
@@ -162,39 +115,6 @@ ssize_t FuseWire::write_init_reply(int fd, const iovec* parts, int count) {
   negotiated_.store(true, std::memory_order_release);
   errno = number;
   return written;
-}
-
-void FuseWire::answer_tmpfile(int fd, ByteView request) {
-  fuse_in_header header;
-  fuse_create_in in;
-  fuse_out_header out{};
-  if (!read_part(request, 0, header)) return;
-  out.unique = header.unique;
-  out.len = sizeof out;
-  out.error = -EINVAL;
-  fuse_entry_out entry;
-  fuse_open_out open;
-  iovec parts[3] = {{&out, sizeof out}, {&entry, sizeof entry}, {&open, sizeof open}};
-  if (!read_part(request, kBody, in)) {
-    (void)!::writev(fd, parts, 1);
-    return;
-  }
-  const Caller caller{header.uid, header.gid, static_cast<pid_t>(header.pid), in.umask};
-  Result<Filesystem::Created> created =
-      filesystem_.create_unnamed(header.nodeid, in.mode, static_cast<int>(in.flags), caller);
-  if (!created.ok()) {
-    if (is_damage(created.error().code())) log_error("O_TMPFILE: " + created.error().message());
-    out.error = -errno_of(created.error().code());
-    (void)!::writev(fd, parts, 1);
-    return;
-  }
-  entry = entry_out_of(created->entry);
-  open = open_out_of(created->file);
-  out.error = 0;
-  out.len = sizeof out + sizeof entry + sizeof open;
-  if (::writev(fd, parts, 3) >= 0) return;
-  filesystem_.release(created->entry.attributes.ino, created->file.handle);
-  filesystem_.forget(created->entry.attributes.ino, 1);
 }
 
 }  // namespace varve

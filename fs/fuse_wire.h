@@ -5,7 +5,7 @@
 // requests then say whether setuid and
 //   setgid are to go.
 // - DIRECT_IO_ALLOW_MMAP: files opened with direct I/O can be mapped shared.
-// - TMPFILE: O_TMPFILE.
+// - SETXATTR_EXT and whole requests: fs/fuse_raw.h.
 #pragma once
 
 #include <sys/types.h>
@@ -51,7 +51,6 @@ class FuseWire {
  private:
   void note_init(ByteView request);
   ssize_t write_init_reply(int fd, const iovec* parts, int count);
-  void answer_tmpfile(int fd, ByteView request);
 
   Filesystem& filesystem_;
   std::atomic<bool> negotiated_{false};
@@ -60,6 +59,7 @@ class FuseWire {
   uint64_t offered_ = 0;
   bool kills_privileges_ = false;
   bool maps_direct_io_ = false;
+  bool long_setxattr_ = false;
 };
 
 }  // namespace varve

@@ -39,8 +39,9 @@ struct FileState {
   uint64_t size = 0;               // what programs see
   uint64_t committed_size = 0;     // what the tree says
   uint64_t committed_version = 0;  // of dirty: no older write is unflushed
-  std::optional<Nanoseconds> mtime,
-      ctime;  // of writes and truncations that the tree does not know yet
+  /// Of writes and truncations that the tree does not know yet. The tree's ctime may be later: of a
+  /// rename since, say.
+  std::optional<Nanoseconds> mtime, ctime;
   std::optional<Nanoseconds> dirty_since;  // monotonic
   Nanoseconds last_write = 0;              // monotonic
   uint64_t budgeted = 0;                   // what the DirtyBudget counts for this

@@ -56,6 +56,11 @@ Result<void> read_view(uint64_t offset, ByteSpan out, const std::vector<DirtySli
   return {};
 }
 
+uint64_t known_until(std::span<const Extent> extents, uint64_t to) {
+  if (extents.size() < kSeekExtents) return to;
+  return std::min(to, extents.back().offset + extents.back().length);
+}
+
 uint64_t data_end(uint64_t offset, std::span<const FileRange> runs,
                   std::span<const Extent> extents) {
   uint64_t at = offset;

@@ -20,6 +20,11 @@ using ChunkSource = std::function<Result<ChunkBytes>(const Extent&)>;
 Result<void> read_view(uint64_t offset, ByteSpan out, const std::vector<DirtySlice>& dirty,
                        const std::vector<Extent>& extents, const ChunkSource& chunks);
 
+/// Extents that a search for data or holes looks at together.
+inline constexpr size_t kSeekExtents = 1024;
+/// `extents` are the first kSeekExtents that overlap [offset, to): how far they tell what is there.
+uint64_t known_until(std::span<const Extent> extents, uint64_t to);
+
 /// Where the data that holds `offset` ends: the next byte that neither a run nor an extent covers.
 /// `offset` itself if it is in a hole.
 uint64_t data_end(uint64_t offset, std::span<const FileRange> runs,

@@ -58,6 +58,7 @@ Attributes attributes_of(const TreeEntry& entry, Ino ino) {
   result.atime = inode.atime;
   result.mtime = inode.mtime;
   result.ctime = inode.ctime;
+  result.btime = inode.btime;
   return result;
 }
 
@@ -336,13 +337,13 @@ Result<void> SnapshotNodes::read(File& file, uint64_t offset, size_t size,
 Result<uint64_t> SnapshotNodes::seek(File& file, uint64_t offset, bool data) {
   uint64_t size = file.node->entry.node.inode.size;
   if (offset >= size) return Errc::kNoDevice;
-  // Window by window: a large sparse file has many extents, and most calls need few.
+  // Some at a time: a large file has many extents, and most calls need few.
   for (uint64_t at = offset; at < size;) {
-    uint64_t to = std::min(size, at + kExtentWindowBytes);
     std::vector<HintedExtent> hinted =
-        VARVE_TRY(file.node->view->reader.extents(file.node->entry, at, to));
+        VARVE_TRY(file.node->view->reader.extents(file.node->entry, at, size, kSeekExtents));
     std::vector<Extent> extents;
     for (const HintedExtent& one : hinted) extents.push_back(one.extent);
+    uint64_t to = known_until(extents, size);
     uint64_t found = data ? data_start(at, {}, extents).value_or(to) : data_end(at, {}, extents);
     if (found < to) return found;
     at = to;

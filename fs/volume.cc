@@ -66,6 +66,7 @@ Attributes Volume::attributes_of(Ino ino, const Inode& inode) {
   result.atime = inode.atime;
   result.mtime = inode.mtime;
   result.ctime = inode.ctime;
+  result.btime = inode.btime;
   if (inode.type != FileType::kFile) return result;
   FileRef file = files_.find(ino);
   if (!file) return result;
@@ -81,7 +82,7 @@ Attributes Volume::attributes_of(Ino ino, const Inode& inode) {
   result.allocated =
       std::min(result.allocated + file->dirty.bytes(), std::max(result.allocated, file->size));
   result.mtime = file->mtime.value_or(result.mtime);
-  result.ctime = file->ctime.value_or(result.ctime);
+  result.ctime = std::max(file->ctime.value_or(result.ctime), result.ctime);
   return result;
 }
 
@@ -113,8 +114,12 @@ Result<Entry> Volume::lookup(Ino parent, std::string_view name) {
   if (is_control(parent)) return control_.lookup(parent, name);
   if (names_control(parent, name)) return control_.of_live(parent);
   if (name == "." || name == "..") {
-    Ino ino = name == "." ? parent : VARVE_TRY(tree_.parent(parent));
-    return known_entry({ino, VARVE_TRY(tree_.inode(ino))});
+    // The kernel asks so for the file of a handle that it does not have in memory. One without a
+    // name is open for nobody then: it only waits to be forgotten.
+    LiveEntry found{name == "." ? parent : VARVE_TRY(tree_.parent(parent)), {}};
+    found.inode = VARVE_TRY(tree_.inode(found.ino));
+    if (found.inode.links == 0) return Errc::kStale;
+    return known_entry(found);
   }
   Result<LiveEntry> found = tree_.lookup(parent, name);
   if (found.ok()) return known_entry(*found);
@@ -131,10 +136,7 @@ void Volume::forget(Ino node, uint64_t count) {
 }
 
 void Volume::lost_name(const LiveEntry& file) {
-  if (file.inode.links > 0) {
-    note_change(file.ino);
-    return;
-  }
+  if (file.inode.links > 0) return;
   if (counts_.orphaned(file.ino)) release_orphan(file.ino);
 }
 

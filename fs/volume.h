@@ -25,6 +25,9 @@
 
 namespace varve {
 
+/// What an off_t can say.
+inline constexpr uint64_t kFileBytesMax = INT64_MAX;
+
 class Volume final : public Filesystem {
  public:
   struct Options {
@@ -95,10 +98,10 @@ class Volume final : public Filesystem {
   void release_directory(Ino node, uint64_t handle) override;
   Result<void> sync_directory(Ino node) override;
   Result<SpaceFigures> space() override;
-  Result<void> set_xattr(Ino node, std::string_view name, std::string_view value, int flags,
+  Result<void> set_xattr(Ino node, std::string_view name, std::string_view value, XattrFlags flags,
                          const Caller& caller) override;
   Result<std::string> get_xattr(Ino node, std::string_view name) override;
-  Result<std::string> list_xattrs(Ino node) override;
+  Result<std::string> list_xattrs(Ino node, const Caller& caller) override;
   Result<void> remove_xattr(Ino node, std::string_view name, const Caller& caller) override;
 
  private:
@@ -135,11 +138,11 @@ class Volume final : public Filesystem {
   // Content.
   Result<void> load(FileState& file);
   void touch(FileState& file);
-  void note_change(Ino ino);
   Result<void> admit(uint64_t bytes);
   Result<void> wait_for_room();
   void start_flushing(FileRef file);
   Result<void> drop_privileges(FileState& file, bool kill_privileges);
+  Result<void> drop_setgid(Ino node);
   std::optional<Error> take_error(FileState& file);
   Result<void> resize(FileState& file, uint64_t size);
   Result<void> resize_locked(FileState& file, uint64_t size);
@@ -156,7 +159,8 @@ class Volume final : public Filesystem {
                          const std::function<bool(const DirectoryEntry&)>& visit);
   Result<bool> visit_live(const LiveTree::Listed& listed, bool attributes,
                           const std::function<bool(const DirectoryEntry&)>& visit);
-  AttributeChange attribute_change(const Inode& inode, const SetAttributes& change);
+  AttributeChange attribute_change(const Inode& inode, const SetAttributes& change,
+                                   const Caller& caller);
 
   // Snapshots.
   Result<SnapshotInfo> take(const SetId& set, std::string_view name);

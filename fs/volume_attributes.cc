@@ -4,12 +4,25 @@
 #include <algorithm>
 #include <shared_mutex>
 
+#include "catalog/posix_acl.h"
+#include "fs/caller_rights.h"
 #include "fs/volume.h"
 
 namespace varve {
 namespace {
 
 constexpr std::string_view kCapabilityName = "security.capability";
+constexpr std::string_view kTrusted = "trusted.";
+
+/// The namespaces that a local filesystem has: programs take a refusal of others for an answer.
+Result<void> check_xattr_name(std::string_view name) {
+  if (name == kAclAccessName || name == kAclDefaultName) return {};
+  for (std::string_view space :
+       {std::string_view("user."), std::string_view("security."), kTrusted})
+    if (name.starts_with(space))
+      return name.size() > space.size() ? Result<void>() : Errc::kInvalid;
+  return Errc::kUnsupported;
+}
 
 /// What is left of permissions when a file's content or owner changes by somebody without the right
 /// to keep more.
@@ -35,7 +48,8 @@ Result<Entry> Volume::get_attributes(Ino node, std::optional<uint64_t>) {
   return entry_of({node, *inode});
 }
 
-AttributeChange Volume::attribute_change(const Inode& inode, const SetAttributes& change) {
+AttributeChange Volume::attribute_change(const Inode& inode, const SetAttributes& change,
+                                         const Caller& caller) {
   AttributeChange result;
   Nanoseconds now = clock_.now();
   result.permissions = change.permissions;
@@ -44,6 +58,8 @@ AttributeChange Volume::attribute_change(const Inode& inode, const SetAttributes
   bool new_owner = (change.uid || change.gid) && inode.type != FileType::kDirectory;
   if (new_owner && !change.permissions) {
     uint16_t left = without_privileges(inode.permissions);
+    if ((left & S_ISGID) && !may_set_group_id(caller, inode.gid))
+      left &= static_cast<uint16_t>(~S_ISGID);
     if (left != inode.permissions) result.permissions = left;
   }
   result.atime = change.atime_now ? std::optional(now) : change.atime;
@@ -53,7 +69,7 @@ AttributeChange Volume::attribute_change(const Inode& inode, const SetAttributes
 }
 
 Result<Entry> Volume::set_attributes(Ino node, const SetAttributes& change, std::optional<uint64_t>,
-                                     const Caller&) {
+                                     const Caller& caller) {
   if (!is_live(node)) return Errc::kReadOnly;
   Shared shared(barrier_);
   Result<Inode> inode = tree_.inode(node);
@@ -61,18 +77,21 @@ Result<Entry> Volume::set_attributes(Ino node, const SetAttributes& change, std:
   bool of_file = inode->type == FileType::kFile;
   if (change.size && !of_file)
     return inode->type == FileType::kDirectory ? Errc::kIsDirectory : Errc::kInvalid;
-  FileRef file = change.size ? files_.get(node) : files_.find(node);
-  if (change.size) {
+  AttributeChange wanted = attribute_change(*inode, change, caller);
+  bool any = wanted.permissions || wanted.uid || wanted.gid || wanted.atime || wanted.mtime ||
+             wanted.ctime;
+  bool privileges_alone = change.kill_privileges && !change.size && !any;
+  bool of_content = of_file && (change.size || privileges_alone);
+  FileRef file = of_content ? files_.get(node) : files_.find(node);
+  if (of_content) {
     VARVE_TRY(drop_privileges(*file, change.kill_privileges));
-    VARVE_TRY(resize(*file, *change.size));
+    if (change.size) VARVE_TRY(resize(*file, *change.size));
     inode = VARVE_TRY(tree_.inode(node));
   }
   if (of_file && (change.uid || change.gid) && tree_.xattr(node, kCapabilityName).ok()) {
     VARVE_TRY(tree_.remove_xattr(node, kCapabilityName));
   }
-  AttributeChange wanted = attribute_change(*inode, change);
-  bool any = wanted.permissions || wanted.uid || wanted.gid || wanted.atime || wanted.mtime ||
-             wanted.ctime;
+  any = any || privileges_alone;  // for the ctime
   std::unique_lock<std::mutex> lock;
   if (file) lock = std::unique_lock(file->mutex);
   Inode now = any ? VARVE_TRY(tree_.change(node, wanted)) : *inode;
@@ -111,30 +130,40 @@ Result<void> Volume::drop_privileges(FileState& file, bool kill_privileges) {
   return {};
 }
 
-Result<void> Volume::set_xattr(Ino node, std::string_view name, std::string_view value, int flags,
-                               const Caller&) {
+Result<void> Volume::drop_setgid(Ino node) {
+  Inode inode = VARVE_TRY(tree_.inode(node));
+  if (!(inode.permissions & S_ISGID)) return {};
+  AttributeChange change;
+  change.permissions = static_cast<uint16_t>(inode.permissions & ~S_ISGID);
+  VARVE_TRY(tree_.change(node, change));
+  return {};
+}
+
+Result<void> Volume::set_xattr(Ino node, std::string_view name, std::string_view value,
+                               XattrFlags flags, const Caller&) {
   if (!is_live(node)) return Errc::kReadOnly;
+  VARVE_TRY(check_xattr_name(name));
   LiveTree::XattrMode mode = LiveTree::XattrMode::kAny;
-  if (flags == XATTR_CREATE) {
+  if (flags.mode == XATTR_CREATE) {
     mode = LiveTree::XattrMode::kCreate;
-  } else if (flags == XATTR_REPLACE) {
+  } else if (flags.mode == XATTR_REPLACE) {
     mode = LiveTree::XattrMode::kReplace;
-  } else if (flags != 0) {
+  } else if (flags.mode != 0) {
     return Errc::kInvalid;
   }
   Shared shared(barrier_);
   VARVE_TRY(admit(name.size() + value.size()));
   VARVE_TRY(tree_.set_xattr(node, name, value, mode));
-  note_change(node);
   FileRef file = name == kCapabilityName ? files_.find(node) : FileRef();
   if (file) {
     std::lock_guard lock(file->mutex);
     file->no_capability = false;
   }
-  return {};
+  return flags.kill_setgid && name == kAclAccessName ? drop_setgid(node) : Result<void>();
 }
 
 Result<std::string> Volume::get_xattr(Ino node, std::string_view name) {
+  VARVE_TRY(check_xattr_name(name));
   if (is_control(node)) return Errc::kNoAttribute;
   if (is_live(node)) return tree_.xattr(node, name);
   Xattrs xattrs = VARVE_TRY(snapshots_.xattrs(node));
@@ -144,10 +173,13 @@ Result<std::string> Volume::get_xattr(Ino node, std::string_view name) {
   return Errc::kNoAttribute;
 }
 
-Result<std::string> Volume::list_xattrs(Ino node) {
+Result<std::string> Volume::list_xattrs(Ino node, const Caller& caller) {
   if (is_control(node)) return std::string();
   Xattrs xattrs =
       is_live(node) ? VARVE_TRY(tree_.xattrs(node)) : VARVE_TRY(snapshots_.xattrs(node));
+  auto is_trusted = [](const auto& xattr) { return xattr.first.starts_with(kTrusted); };
+  if (std::any_of(xattrs.begin(), xattrs.end(), is_trusted) && !is_administrator(caller))
+    std::erase_if(xattrs, is_trusted);
   std::string result;
   for (const auto& [name, value] : xattrs) result.append(name).push_back('\0');
   return result;
@@ -155,9 +187,9 @@ Result<std::string> Volume::list_xattrs(Ino node) {
 
 Result<void> Volume::remove_xattr(Ino node, std::string_view name, const Caller&) {
   if (!is_live(node)) return Errc::kReadOnly;
+  VARVE_TRY(check_xattr_name(name));
   Shared shared(barrier_);
   VARVE_TRY(tree_.remove_xattr(node, name));
-  note_change(node);
   return {};
 }
 

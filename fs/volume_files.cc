@@ -77,14 +77,6 @@ void Volume::touch(FileState& file) {
   if (!file.dirty_since) file.dirty_since = file.last_write;
 }
 
-void Volume::note_change(Ino ino) {
-  FileRef file = files_.find(ino);
-  if (!file) return;
-  std::lock_guard lock(file->mutex);
-  if (file->ctime)
-    file->ctime = clock_.now();  // else a flush would take back what the tree just noted
-}
-
 Result<void> Volume::read(Ino node, uint64_t number, uint64_t offset, size_t size,
                           const std::function<void(ByteView)>& reply) {
   std::shared_ptr<Handle> handle = VARVE_TRY(handle_of(number, false));
@@ -190,7 +182,7 @@ Result<size_t> Volume::write(Ino node, uint64_t number, uint64_t offset, ByteVie
     std::lock_guard lock(file.mutex);
     VARVE_TRY(load(file));
     if (flags.append) offset = file.size;
-    if (offset + data.size() < offset) return Errc::kTooLarge;
+    if (offset > kFileBytesMax || data.size() > kFileBytesMax - offset) return Errc::kTooLarge;
     file.dirty.write(offset, data);
     uint64_t end = offset + data.size();
     bool goes_on = offset == file.last_write_end;

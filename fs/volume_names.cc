@@ -90,7 +90,6 @@ Result<Entry> Volume::link(Ino node, Ino new_parent, std::string_view new_name) 
   VARVE_TRY(admit(kNameCostBytes));
   LiveEntry linked = VARVE_TRY(tree_.link(node, new_parent, new_name));
   counts_.named(node);
-  note_change(node);
   return known_entry(linked);
 }
 
@@ -131,10 +130,12 @@ Result<void> Volume::rename(Ino parent, std::string_view name, Ino new_parent,
                             std::string_view new_name, unsigned flags) {
   VARVE_TRY(check_name(parent, name));
   VARVE_TRY(check_name(new_parent, new_name));
+  bool whiteout = (flags & RENAME_WHITEOUT) != 0;
+  flags &= ~static_cast<unsigned>(RENAME_WHITEOUT);
   LiveTree::RenameMode mode = LiveTree::RenameMode::kReplace;
   if (flags == RENAME_NOREPLACE) {
     mode = LiveTree::RenameMode::kNoReplace;
-  } else if (flags == RENAME_EXCHANGE) {
+  } else if (flags == RENAME_EXCHANGE && !whiteout) {
     mode = LiveTree::RenameMode::kExchange;
   } else if (flags != 0) {
     return Errc::kInvalid;
@@ -142,14 +143,9 @@ Result<void> Volume::rename(Ino parent, std::string_view name, Ino new_parent,
   Shared shared(barrier_);
   if (mode != LiveTree::RenameMode::kNoReplace)
     VARVE_TRY(flush_before_replacing(parent, name, new_parent, new_name));
-  LiveTree::Renamed renamed = VARVE_TRY(tree_.rename(parent, name, new_parent, new_name, mode));
-  note_change(renamed.moved.ino);
-  if (!renamed.replaced) return {};
-  if (mode == LiveTree::RenameMode::kExchange) {
-    note_change(renamed.replaced->ino);
-  } else {
-    lost_name(*renamed.replaced);
-  }
+  LiveTree::Renamed renamed =
+      VARVE_TRY(tree_.rename(parent, name, new_parent, new_name, mode, whiteout));
+  if (renamed.replaced) lost_name(*renamed.replaced);
   return {};
 }
 

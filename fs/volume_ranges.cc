@@ -11,9 +11,7 @@
 namespace varve {
 namespace {
 
-constexpr uint64_t kSeekWindowBytes = 64u << 20;
 constexpr uint64_t kCopyBytesMax = 1u << 30;  // the kernel's answer has 32 bits
-constexpr uint64_t kFileBytesMax = INT64_MAX;
 
 }  // namespace
 
@@ -76,11 +74,13 @@ Result<void> Volume::allocate(Ino node, uint64_t number, int mode, uint64_t offs
   // said, though.
   VARVE_TRY(admit(length));
   space_.forget();
-  if (keep_size) return {};
   std::lock_guard content(file.content_mutex);
   std::lock_guard lock(file.mutex);
   VARVE_TRY(load(file));
-  return range.to > file.size ? resize_locked(file, range.to) : Result<void>();
+  if (!keep_size && range.to > file.size) return resize_locked(file, range.to);
+  touch(file);
+  account(file, budget_);
+  return {};
 }
 
 Result<uint64_t> Volume::seek(Ino, uint64_t number, uint64_t offset, int whence) {
@@ -90,18 +90,16 @@ Result<uint64_t> Volume::seek(Ino, uint64_t number, uint64_t offset, int whence)
   if (handle->snapshot) return snapshots_.seek(*handle->snapshot, offset, data);
   if (!handle->live) return Errc::kInvalid;
   FileState& file = *handle->live;
-  std::lock_guard content(file.content_mutex);  // so that windows fit together
+  std::lock_guard content(file.content_mutex);  // so that the parts fit together
   uint64_t size = 0;
   for (uint64_t at = offset;;) {
     std::lock_guard lock(file.mutex);
     VARVE_TRY(load(file));
     size = file.size;
     if (at >= size) break;
-    uint64_t to = std::min(size, at + kSeekWindowBytes);
-    std::vector<FileRange> runs;
-    for (const DirtySlice& slice : file.dirty.read(at, to))
-      runs.push_back({slice.offset, slice.offset + slice.bytes.size()});
-    std::vector<Extent> extents = VARVE_TRY(tree_.extents(file.ino, at, to));
+    std::vector<FileRange> runs = file.dirty.runs();
+    std::vector<Extent> extents = VARVE_TRY(tree_.extents(file.ino, at, size, kSeekExtents));
+    uint64_t to = known_until(extents, size);
     uint64_t found =
         data ? data_start(at, runs, extents).value_or(to) : data_end(at, runs, extents);
     if (found < to) return found;

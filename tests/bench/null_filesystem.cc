@@ -417,13 +417,13 @@ Result<SpaceFigures> NullFilesystem::space() {
 }
 
 Result<void> NullFilesystem::set_xattr(Ino ino, std::string_view name, std::string_view value,
-                                       int flags, const Caller&) {
+                                       XattrFlags flags, const Caller&) {
   std::lock_guard lock(mutex_);
   Node* node = find(ino);
   if (node == nullptr) return Errc::kStale;
   const bool there = node->xattrs.contains(name);
-  if (there && (flags & XATTR_CREATE)) return Errc::kExists;
-  if (!there && (flags & XATTR_REPLACE)) return Errc::kNoAttribute;
+  if (there && (flags.mode & XATTR_CREATE)) return Errc::kExists;
+  if (!there && (flags.mode & XATTR_REPLACE)) return Errc::kNoAttribute;
   node->xattrs[std::string(name)] = value;
   return {};
 }
@@ -438,7 +438,7 @@ Result<std::string> NullFilesystem::get_xattr(Ino ino, std::string_view name) {
   return found->second;
 }
 
-Result<std::string> NullFilesystem::list_xattrs(Ino ino) {
+Result<std::string> NullFilesystem::list_xattrs(Ino ino, const Caller&) {
   std::lock_guard lock(mutex_);
   Node* node = find(ino);
   if (node == nullptr) return Errc::kStale;

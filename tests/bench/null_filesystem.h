@@ -64,10 +64,10 @@ class NullFilesystem final : public Filesystem {
   void release_directory(Ino node, uint64_t handle) override;
   Result<void> sync_directory(Ino node) override;
   Result<SpaceFigures> space() override;
-  Result<void> set_xattr(Ino node, std::string_view name, std::string_view value, int flags,
+  Result<void> set_xattr(Ino node, std::string_view name, std::string_view value, XattrFlags flags,
                          const Caller& caller) override;
   Result<std::string> get_xattr(Ino node, std::string_view name) override;
-  Result<std::string> list_xattrs(Ino node) override;
+  Result<std::string> list_xattrs(Ino node, const Caller& caller) override;
   Result<void> remove_xattr(Ino node, std::string_view name, const Caller& caller) override;
 
  private:

@@ -335,7 +335,7 @@ TEST_F(VolumeTest, PrivilegesGoWithWrites) {
   SetAttributes change;
   change.permissions = 06755;
   ASSERT_TRUE(volume->set_attributes(ino, change, std::nullopt, root_user).ok());
-  ASSERT_TRUE(volume->set_xattr(ino, "security.capability", "cap", 0, root_user).ok());
+  ASSERT_TRUE(volume->set_xattr(ino, "security.capability", "cap", {}, root_user).ok());
   ASSERT_TRUE(volume->write(ino, made.file.handle, 0, as_bytes("x"), {false, true}).ok());
   EXPECT_EQ(volume->get_attributes(ino, std::nullopt)->attributes.permissions, 0755);
   EXPECT_EQ(volume->get_xattr(ino, "security.capability").error().code(), Errc::kNoAttribute);
