@@ -101,6 +101,7 @@ class SnapshotCheck:
         if inode.root:
             self.check_reference(inode.root)
             for _, kind, number, child in self.trees.directory(inode.root, refuse):
+                need(2 <= number < 1 << 40, "a number that no file has")
                 if child is None:
                     self.names[number] += 1
                 elif kind == rescue.FOLDER:

@@ -33,6 +33,7 @@ rescue --recovery-key-file "$scratch/recovery" list "$store" >"$scratch/by_recov
 rescue --passphrase-file "$pw" list "$store" | cmp - "$scratch/by_recovery_key" || fail "the recovery key lists something else"
 "$golden/../format/writers_test.py" "$pw" "$store" "$scratch/read/home/first"
 "$golden/../format/hostile_test.py" "$scratch/hostile"
+VARVE_SEED=$seed "$golden/../format/damage_test.py" "$pw" "$store" /all "$scratch/damage" "$(full && echo 2000 || echo 60)"
 
 say "varve-rescue refuses"
 printf 'wrong\n' >"$scratch/wrong"
