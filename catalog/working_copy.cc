@@ -97,15 +97,17 @@ Result<void> WorkingCopy::finish(
   // Whether a checkpoint is due is seen in the tree, so everything has to be there first. Without
   // one the working copy has all that is committed: an error here must not keep that from it.
   Result<void> checkpointed = quiesce([] { return Result<void>(); });
-  if (checkpointed.ok() && state.snapshotter->checkpoint_due()) {
+  if (checkpointed.ok() && !state.options.read_only && state.snapshotter->checkpoint_due()) {
     auto taken = state.snapshotter->take({SnapshotClass::kCheckpoint, 0, ""}, quiesce);
     if (!taken.ok()) checkpointed = std::move(taken).error();
   }
   VARVE_TRY(state.committer->commit());
   VARVE_TRY(state.seal_packs());
   VARVE_TRY(std::move(checkpointed));
-  VARVE_TRY(state.history->prune_checkpoints());
-  VARVE_TRY(state.name_writer_in_guard());
+  if (!state.options.read_only) {
+    VARVE_TRY(state.history->prune_checkpoints());
+    VARVE_TRY(state.name_writer_in_guard());
+  }
   return state.index->settle();
 }
 

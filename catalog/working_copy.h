@@ -27,6 +27,7 @@ class WorkingCopy {
     int compression_level = 3;
     size_t threads = 0;      // 0: as many as there are processors
     std::string mountpoint;  // for who meets the lock
+    bool read_only = false;  // nothing is published; what a crash left is finished all the same
   };
   /// `root` is the store's directory. kBusy "mounted by PID on HOST" if another process has it.
   static Result<std::unique_ptr<WorkingCopy>> open(const std::string& root,

@@ -107,6 +107,7 @@ class Mount {
   Volume::Options volume_options() {
     Volume::Options result;
     result.append_only_snapshots = options_.mount.append_only_snapshots;
+    result.read_only = options_.mount.read_only;
     result.texts = {[this] { return status_.json(); }, [this] { return status_.prometheus(); }};
     return result;
   }
@@ -125,6 +126,7 @@ Result<std::unique_ptr<WorkingCopy>> open_store(const DaemonOptions& options, Me
   WorkingCopy::Options how;
   how.cache_bytes = options.mount.cache_bytes;
   how.mountpoint = options.mountpoint;
+  how.read_only = options.mount.read_only;
   return WorkingCopy::open(options.store, options.secret, how, metrics);
 }
 

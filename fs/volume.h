@@ -34,6 +34,7 @@ class Volume final : public Filesystem {
     uint64_t dirty_bytes_max = uint64_t{128} << 20;
     size_t flush_threads = 2;
     bool append_only_snapshots = false;
+    bool read_only = false;  // the kernel refuses changes of files; here, of snapshots
     ControlDirectory::Texts texts;
   };
   /// Releases what earlier mounts left without a name.
@@ -165,6 +166,7 @@ class Volume final : public Filesystem {
   // Snapshots.
   Result<SnapshotInfo> take(const SetId& set, std::string_view name);
   Result<SetId> set_id(std::string_view set_name);
+  Result<void> check_history_writable() const;
   Result<void> drop(const SetId& set, std::string_view name);
   void forget_content(uint32_t set);
   Result<bool> changed_since_snapshot(uint32_t set);

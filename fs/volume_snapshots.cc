@@ -41,6 +41,11 @@ Result<void> Volume::quiesce(const Snapshotter::Moment& moment) {
   return moment();
 }
 
+Result<void> Volume::check_history_writable() const {
+  if (options_.read_only) return Error(Errc::kReadOnly, "the mount is read-only (-o ro)");
+  return {};
+}
+
 Result<SetId> Volume::set_id(std::string_view set_name) {
   if (set_name.empty()) return SetId{};
   if (std::optional<LiveTree::Set> live = tree_.set_named(set_name)) return live->row.id;
@@ -86,6 +91,7 @@ Result<bool> Volume::checkpoint() {
 }
 
 Result<SnapshotInfo> Volume::take_snapshot(std::string_view set_name, std::string_view name) {
+  VARVE_TRY(check_history_writable());
   SetId set = VARVE_TRY(set_id(set_name));
   std::string base = name.empty() ? utc_name(clock_.now()) : std::string(name);
   Result<SnapshotInfo> taken = take(set, base);
@@ -106,6 +112,7 @@ Result<void> Volume::drop(const SetId& set, std::string_view name) {
 }
 
 Result<void> Volume::drop_snapshot(std::string_view set_name, std::string_view name) {
+  VARVE_TRY(check_history_writable());
   if (options_.append_only_snapshots)
     return Error(Errc::kPermission, "snapshots are kept (-o snapshots=append)");
   SetId set = VARVE_TRY(set_id(set_name));
@@ -157,6 +164,7 @@ Result<bool> Volume::revert_unchanged(uint32_t set, const SnapshotInfo& snapshot
 }
 
 Result<std::string> Volume::revert(std::string_view set_name, std::string_view name) {
+  VARVE_TRY(check_history_writable());
   std::optional<LiveTree::Set> set = tree_.set_named(set_name);
   if (!set) return Error(Errc::kNotFound, fmt::format("there is no set '{}'", set_name));
   std::optional<SnapshotInfo> snapshot = working_copy_.history().find(set->row.id, name);
