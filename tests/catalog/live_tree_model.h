@@ -20,6 +20,8 @@ class LiveTreeModel {
   struct Node {
     FileType type = FileType::kFile;
     uint16_t permissions = 0;
+    uint32_t uid = 0, gid = 0;
+    Nanoseconds atime = 0;  // if it was set
     uint32_t links = 0;
     bool linked = false;
     Ino parent = 0;  // of directories
@@ -51,6 +53,12 @@ class LiveTreeModel {
     node.parent = directory;
     if (type == FileType::kDirectory) nodes[directory].links++;
     nodes[directory].children[name] = ino;
+    ever.insert(ino);
+  }
+
+  /// O_TMPFILE.
+  void add_orphan(Ino ino) {
+    nodes[ino] = Node{};
     ever.insert(ino);
   }
 

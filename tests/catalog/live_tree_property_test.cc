@@ -6,6 +6,7 @@
 #include <random>
 
 #include "catalog/live_tree.h"
+#include "catalog/posix_acl.h"
 #include "tests/catalog/live_tree_model.h"
 #include "tests/support/simulated_kv.h"
 #include "tests/support/simulation.h"
@@ -100,6 +101,18 @@ class LiveTreeProperty : public testing::Test {
     model_.nodes[made->ino].permissions = 0755;
   }
 
+  void create_orphan() {
+    Ino directory = some(true);
+    NewFile file;
+    file.permissions = 0600;
+    auto made = tree_->create_orphan(directory, file);
+    ASSERT_TRUE(made.ok());
+    ASSERT_EQ(set_of(made->ino), set_of(directory));
+    ASSERT_FALSE(model_.ever.contains(made->ino)) << "a number was given twice";
+    model_.add_orphan(made->ino);
+    model_.nodes[made->ino].permissions = 0600;
+  }
+
   void link() {
     Ino ino = some(false), directory = some(true);
     if (model_.is_directory(ino) && model_.nodes[ino].links == 0) return;
@@ -141,19 +154,69 @@ class LiveTreeProperty : public testing::Test {
     Ino directory = some(true), new_directory = below(2) == 0 ? directory : some(true);
     std::string from = name(), to = name();
     auto mode = static_cast<LiveTree::RenameMode>(below(3));
-    auto renamed = tree_->rename(directory, from, new_directory, to, mode);
+    bool whiteout = mode != LiveTree::RenameMode::kExchange && below(4) == 0;
+    auto renamed = tree_->rename(directory, from, new_directory, to, mode, whiteout);
     ASSERT_EQ(outcome(renamed), model_.rename(directory, from, new_directory, to, mode))
         << from << " -> " << to << " mode " << static_cast<int>(mode);
-    if (renamed.ok() && renamed->replaced) settle(*renamed->replaced);
+    if (!renamed.ok()) return;
+    if (renamed->replaced) settle(*renamed->replaced);
+    if (whiteout && !model_.nodes[directory].children.contains(from))
+      note_whiteout(directory, from);
+  }
+
+  void note_whiteout(Ino directory, const std::string& text) {
+    LiveEntry left = tree_->lookup(directory, text).value();
+    ASSERT_EQ(left.inode.device_major + left.inode.device_minor, 0u);
+    ASSERT_FALSE(model_.ever.contains(left.ino)) << "a number was given twice";
+    model_.add(directory, text, left.ino, FileType::kCharacterDevice);
   }
 
   void change() {
     Ino ino = some(false);
     auto permissions = static_cast<uint16_t>(below(01000));
+    LiveTreeModel::Node& node = model_.nodes[ino];
     AttributeChange change;
-    change.permissions = permissions;
+    if (below(2) == 0) change.permissions = node.permissions = permissions;
+    if (below(4) == 0) change.uid = node.uid = static_cast<uint32_t>(random_());
+    if (below(4) == 0) change.gid = node.gid = static_cast<uint32_t>(random_());
+    if (below(4) == 0) change.atime = node.atime = static_cast<Nanoseconds>(random_());
     ASSERT_TRUE(tree_->change(ino, change).ok());
-    model_.nodes[ino].permissions = permissions;
+    if (change.permissions) follow_mode(node);
+  }
+
+  /// chmod changes an ACL's owner, mask and others.
+  void follow_mode(LiveTreeModel::Node& node) {
+    auto found = node.xattrs.find(std::string(kAclAccessName));
+    if (found != node.xattrs.end()) found->second = acl_of(node.permissions);
+  }
+  static std::string acl_of(uint16_t mode) {
+    struct Entry {
+      uint16_t tag, permissions;
+      uint32_t id;
+    };
+    auto three = [&](int shift) { return static_cast<uint16_t>(mode >> shift & 7); };
+    const Entry entries[] = {{1, three(6), UINT32_MAX},
+                             {2, 5, 1000},
+                             {4, 4, UINT32_MAX},
+                             {16, three(3), UINT32_MAX},
+                             {32, three(0), UINT32_MAX}};
+    std::string text("\2\0\0\0", 4);
+    return text.append(reinterpret_cast<const char*>(entries), sizeof entries);
+  }
+
+  void acl() {
+    Ino ino = some(false);
+    LiveTreeModel::Node& node = model_.nodes[ino];
+    if (below(3) == 0) {
+      ASSERT_TRUE(tree_->remove_xattr(ino, kAclAccessName).ok());
+      node.xattrs.erase(std::string(kAclAccessName));
+      return;
+    }
+    auto mode = static_cast<uint16_t>(below(01000));
+    ASSERT_TRUE(
+        tree_->set_xattr(ino, kAclAccessName, acl_of(mode), LiveTree::XattrMode::kAny).ok());
+    node.permissions = static_cast<uint16_t>((node.permissions & 07000) | mode);
+    node.xattrs[std::string(kAclAccessName)] = acl_of(mode);
   }
 
   void xattr() {
@@ -166,8 +229,13 @@ class LiveTreeProperty : public testing::Test {
       return;
     }
     std::string value(below(20), 'v');
-    ASSERT_TRUE(tree_->set_xattr(ino, text, value, LiveTree::XattrMode::kAny).ok());
-    xattrs[text] = value;
+    auto mode = static_cast<LiveTree::XattrMode>(below(3));
+    bool there = xattrs.contains(text);
+    Outcome expected;
+    if (there && mode == LiveTree::XattrMode::kCreate) expected = Errc::kExists;
+    if (!there && mode == LiveTree::XattrMode::kReplace) expected = Errc::kNoAttribute;
+    ASSERT_EQ(outcome(tree_->set_xattr(ino, text, value, mode)), expected);
+    if (!expected) xattrs[text] = value;
   }
 
   void write() {
@@ -228,6 +296,11 @@ class LiveTreeProperty : public testing::Test {
     EXPECT_EQ(inode->links, node.links);
     EXPECT_EQ(inode->linked, node.linked);
     EXPECT_EQ(inode->permissions, node.permissions);
+    EXPECT_EQ(inode->uid, node.uid);
+    EXPECT_EQ(inode->gid, node.gid);
+    if (node.atime != 0) {
+      EXPECT_EQ(inode->atime, node.atime);
+    }
     Xattrs xattrs(node.xattrs.begin(), node.xattrs.end());
     EXPECT_EQ(tree_->xattrs(ino).value(), xattrs);
     if (node.type == FileType::kFile) check_content(ino, *inode, node);
@@ -247,6 +320,17 @@ class LiveTreeProperty : public testing::Test {
     }
     EXPECT_EQ(content, node.content);
     EXPECT_EQ(inode.allocated, allocated);
+    check_part(ino);
+  }
+
+  /// Some of the extents from somewhere on are the first of all from there on.
+  void check_part(Ino ino) {
+    uint64_t from = below(500);
+    size_t count = 1 + below(3);
+    std::vector<Extent> all = tree_->extents(ino, from, UINT64_MAX).value();
+    std::vector<Extent> some = tree_->extents(ino, from, UINT64_MAX, count).value();
+    all.resize(std::min(all.size(), count));
+    EXPECT_EQ(some, all);
   }
 
   void check_children(Ino ino, const LiveTreeModel::Node& node) {
@@ -354,7 +438,7 @@ TEST_F(LiveTreeProperty, AgreesWithTheModel) {
       &LiveTreeProperty::create, &LiveTreeProperty::create, &LiveTreeProperty::link,
       &LiveTreeProperty::remove, &LiveTreeProperty::rename, &LiveTreeProperty::rename,
       &LiveTreeProperty::change, &LiveTreeProperty::xattr,  &LiveTreeProperty::write,
-      &LiveTreeProperty::clone};
+      &LiveTreeProperty::clone,  &LiveTreeProperty::acl,    &LiveTreeProperty::create_orphan};
   for (int round = 0; round < 4000; round++) {
     clock_.advance(1000);
     ASSERT_NO_FATAL_FAILURE((this->*kSteps[below(std::size(kSteps))])()) << "step " << round;

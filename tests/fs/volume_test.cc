@@ -4,7 +4,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <linux/falloc.h>
 
 #include <random>
 
@@ -26,114 +25,6 @@ struct VolumeTest : testing::Test, VolumeWorld {
   }
   Ino set_ = 0;
 };
-
-/// One file and what it must hold.
-struct Modelled {
-  Ino ino;
-  uint64_t handle;
-  Bytes bytes;
-};
-
-class FileModel {
- public:
-  FileModel(VolumeWorld& world, uint64_t seed) : world_(world), random_(seed) {}
-
-  void step(Modelled& file, Modelled& other) {
-    uint64_t at = random_() % kSpan;
-    size_t size = static_cast<size_t>(random_() % (random_() % 5 == 0 ? 300'000 : 5'000) + 1);
-    switch (random_() % 12) {
-      case 0:
-        return resize(file, at);
-      case 1:
-        return punch(file, at, size);
-      case 2:
-        return copy(file, other, at, size);
-      case 3:
-        ASSERT_TRUE(world_.volume->sync(file.ino, file.handle, false).ok());
-        return;
-      case 4:
-        ASSERT_TRUE(world_.volume->sync_all().ok());
-        return;
-      case 5:
-        return write(file, file.bytes.size(), size);
-      default:
-        return write(file, at, size);
-    }
-  }
-  void check(const Modelled& file) {
-    uint64_t from = random_() % (file.bytes.size() + 1);
-    size_t size = static_cast<size_t>(random_() % 200'000);
-    Bytes expected(file.bytes.begin() + static_cast<ptrdiff_t>(from),
-                   file.bytes.begin() +
-                       static_cast<ptrdiff_t>(std::min<uint64_t>(file.bytes.size(), from + size)));
-    ASSERT_EQ(world_.read_range(file.ino, file.handle, from, size), expected);
-    ASSERT_EQ(world_.volume->get_attributes(file.ino, file.handle)->attributes.size,
-              file.bytes.size());
-  }
-
- private:
-  static constexpr uint64_t kSpan = 1'500'000;
-
-  void write(Modelled& file, uint64_t at, size_t size) {
-    Bytes data = random_() % 4 == 0 ? Bytes(size, 9) : StoreWorld::content(random_(), size);
-    world_.write_all(file.ino, file.handle, at, data);
-    if (file.bytes.size() < at + size) file.bytes.resize(at + size);
-    std::copy(data.begin(), data.end(), file.bytes.begin() + static_cast<ptrdiff_t>(at));
-  }
-  void resize(Modelled& file, uint64_t size) {
-    SetAttributes change;
-    change.size = size;
-    ASSERT_TRUE(
-        world_.volume->set_attributes(file.ino, change, file.handle, world_.root_user).ok());
-    file.bytes.resize(size);
-  }
-  void punch(Modelled& file, uint64_t at, size_t size) {
-    int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-    ASSERT_TRUE(world_.volume->allocate(file.ino, file.handle, mode, at, size).ok());
-    for (uint64_t i = at; i < std::min<uint64_t>(at + size, file.bytes.size()); i++)
-      file.bytes[i] = 0;
-  }
-  void copy(Modelled& from, Modelled& to, uint64_t at, size_t size) {
-    uint64_t target = random_() % kSpan;
-    auto copied =
-        world_.volume->copy_range(from.ino, from.handle, at, to.ino, to.handle, target, size);
-    ASSERT_TRUE(copied.ok());
-    size_t available = at < from.bytes.size() ? from.bytes.size() - static_cast<size_t>(at) : 0;
-    ASSERT_EQ(*copied, std::min(size, available));
-    if (*copied == 0) return;
-    if (to.bytes.size() < target + *copied) to.bytes.resize(target + *copied);
-    std::copy_n(from.bytes.begin() + static_cast<ptrdiff_t>(at), *copied,
-                to.bytes.begin() + static_cast<ptrdiff_t>(target));
-  }
-
-  VolumeWorld& world_;
-  std::mt19937_64 random_;
-};
-
-TEST_F(VolumeTest, AgreesWithAModel) {
-  uint64_t seed = test_seed();
-  FileModel model(*this, seed);
-  Filesystem::Created a = create(set_, "a"), b = create(set_, "b");
-  Modelled first{a.entry.attributes.ino, a.file.handle, {}},
-      second{b.entry.attributes.ino, b.file.handle, {}};
-  for (int i = 0; i < 250 && !HasFatalFailure(); i++) {
-    SCOPED_TRACE("seed " + std::to_string(seed) + " step " + std::to_string(i));
-    model.step(first, second);
-    model.check(second);
-    std::swap(first, second);
-  }
-  for (Modelled* file : {&first, &second}) volume->release(file->ino, file->handle);
-  ASSERT_EQ(read_all(first.ino), first.bytes) << "seed " << seed;
-  ASSERT_TRUE(volume->take_snapshot("web", "end").ok());
-  unmount();
-  mount();
-  for (const Modelled* file : {&first, &second}) {
-    std::string name = file->ino == a.entry.attributes.ino ? "a" : "b";
-    EXPECT_EQ(read_all(find(kRootIno, "web/" + name)), file->bytes) << "seed " << seed;
-    EXPECT_EQ(read_all(find(kRootIno, "web/.varve/snapshots/end/" + name)), file->bytes)
-        << "seed " << seed;
-  }
-}
 
 TEST_F(VolumeTest, WhatWasSyncedSurvivesACrash) {
   Filesystem::Created made = create(set_, "f");
@@ -312,6 +203,29 @@ TEST_F(VolumeTest, HolesAreFound) {
     ASSERT_TRUE(volume->sync_all().ok());
   }
   EXPECT_LE(volume->get_attributes(ino, std::nullopt)->attributes.allocated, 4096u);
+  volume->release(ino, made.file.handle);
+}
+
+TEST_F(VolumeTest, HolesOfExabytesAreCrossedAtOnce) {
+  constexpr uint64_t kFar = uint64_t{1} << 62;
+  Filesystem::Created made = create(set_, "f");
+  Ino ino = made.entry.attributes.ino;
+  write_all(ino, made.file.handle, kFar, content(1, 1'000));
+  SetAttributes change;
+  change.size = kFileBytesMax;
+  ASSERT_TRUE(volume->set_attributes(ino, change, made.file.handle, root_user).ok());
+  EXPECT_EQ(*volume->seek(ino, made.file.handle, 5, SEEK_DATA), kFar);
+  ASSERT_TRUE(volume->take_snapshot("web", "one").ok());
+  Ino saved = find(set_, ".varve/snapshots/one/f");
+  auto opened = volume->open(saved, O_RDONLY, false);
+  ASSERT_TRUE(opened.ok());
+  for (auto [node, handle] : {std::pair(ino, made.file.handle), std::pair(saved, opened->handle)}) {
+    EXPECT_EQ(*volume->seek(node, handle, 5, SEEK_DATA), kFar);
+    EXPECT_EQ(*volume->seek(node, handle, kFar + 1, SEEK_HOLE), kFar + 1'000);
+    EXPECT_EQ(volume->seek(node, handle, kFar + 1'000, SEEK_DATA).error().code(), Errc::kNoDevice);
+  }
+  EXPECT_EQ(read_range(saved, opened->handle, kFar, 1'000), content(1, 1'000));
+  volume->release(saved, opened->handle);
   volume->release(ino, made.file.handle);
 }
 
