@@ -18,7 +18,7 @@ namespace varve {
 namespace {
 
 constexpr size_t kBlockBytes = 1 * kMiB;
-constexpr uint64_t kWindowBytes = 64 * kMiB;  // extents of so much of a file are looked at together
+constexpr size_t kExtentsAtOnce = 4096;  // of a file's, looked at together
 constexpr uint64_t kUncachedBytes =
     8 * kMiB;  // files from this size on are read back from the disk itself
 constexpr size_t kOpenDirectoriesMax = 128;  // of the path to where the restore is
@@ -324,9 +324,9 @@ Result<void> Restorer::restore_node(const RestoreDirectory& in, const TreeEntry&
 Result<std::vector<WrittenBlock>> Restorer::write_content(int fd, const TreeEntry& entry) {
   std::vector<WrittenBlock> written;
   const uint64_t size = entry.node.inode.size;
-  for (uint64_t from = 0; from < size; from += kWindowBytes) {
-    const uint64_t to = std::min(size, from + kWindowBytes);
-    const std::vector<HintedExtent> extents = VARVE_TRY(reader_.extents(entry, from, to));
+  for (uint64_t from = 0; from < size;) {
+    const std::vector<HintedExtent> extents =
+        VARVE_TRY(reader_.extents(entry, from, size, kExtentsAtOnce));
     for (size_t i = 0; i < extents.size();) {
       const uint64_t begin = std::max(from, extents[i].extent.offset);
       uint64_t end = begin;
@@ -334,8 +334,10 @@ Result<std::vector<WrittenBlock>> Restorer::write_content(int fd, const TreeEntr
       for (; i < extents.size() && extents[i].extent.offset <= end; i++) {
         end = std::max(end, extents[i].extent.offset + extents[i].extent.length);
       }
-      VARVE_TRY(write_range(fd, entry, begin, std::min(end, to), written));
+      VARVE_TRY(write_range(fd, entry, begin, std::min(end, size), written));
     }
+    if (extents.size() < kExtentsAtOnce) break;
+    from = extents.back().extent.offset + extents.back().extent.length;
   }
   if (::ftruncate(fd, static_cast<off_t>(size)) != 0) return error_from_errno(errno, "truncate");
   return written;

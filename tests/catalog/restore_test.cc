@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/xattr.h>
 
 #include <fstream>
@@ -96,6 +98,30 @@ TEST_F(RestoreTest, EveryKindOfFileComesBack) {
   const Bytes tail = content(2, 5000);
   std::copy(tail.begin(), tail.end(), expected.begin() + 10'000'000);
   EXPECT_EQ(bytes_of("sparse"), expected);
+}
+
+TEST_F(RestoreTest, HolesOfExabytesTakeNoTime) {
+  const std::string memory = "/dev/shm";  // other filesystems have no files of that size
+  struct statfs found {};
+  if (::statfs(memory.c_str(), &found) != 0 || found.f_type != TMPFS_MAGIC)
+    GTEST_SKIP() << "there is no tmpfs at " << memory;
+  std::string pattern = memory + "/varve-restore.XXXXXX";
+  ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+  target = pattern;
+  const Ino web = set("web");
+  const Ino sparse = make(web, "sparse", FileType::kFile);
+  constexpr uint64_t kFar = uint64_t{1} << 61;
+  write(sparse, content(2, 5000), 10);
+  write(sparse, content(1, 5000), kFar);
+  take("one");
+  auto figures = run("one");
+  EXPECT_TRUE(figures.ok()) << (figures.ok() ? "" : figures.error().message());
+  EXPECT_THAT(failed, IsEmpty());
+  EXPECT_EQ(static_cast<uint64_t>(status("sparse").st_size), kFar + 5000);
+  std::ifstream in(target + "/sparse", std::ios::binary);
+  in.seekg(static_cast<std::streamoff>(kFar));
+  EXPECT_EQ(Bytes(std::istreambuf_iterator<char>(in), {}), content(1, 5000));
+  fs::remove_all(target);
 }
 
 TEST_F(RestoreTest, ASecondRunKeepsWhatIsEqualAndMendsWhatIsNot) {
