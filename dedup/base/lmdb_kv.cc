@@ -11,6 +11,7 @@
 #include <mutex>
 #include <vector>
 
+#include "dedup/base/bus_guard.h"
 #include "dedup/base/log.h"
 
 namespace varve {
@@ -50,6 +51,21 @@ Error lmdb_error(int code, std::string_view what) {
       break;
   }
   return Error(kind, std::string(what) + ": " + mdb_strerror(code));
+}
+
+/// LMDB's answer, or EIO where the disk did not give a page of the map.
+template <typename Call>
+int guarded(const Call& call) {
+  int code = EIO;
+  return survives_bus_error([&] { code = call(); }) ? code : EIO;
+}
+
+/// Values may lie on pages that finding them did not read; whoever reads them then is not guarded.
+void touch(const MDB_val& value) {
+  constexpr size_t kPageBytes = 4096;
+  const volatile char* bytes = static_cast<const char*>(value.mv_data);
+  for (size_t at = 0; at < value.mv_size; at += kPageBytes) (void)bytes[at];
+  if (value.mv_size > 0) (void)bytes[value.mv_size - 1];
 }
 
 MDB_val to_val(std::string_view text) {
@@ -96,9 +112,11 @@ class ReadTransactions {
         idle_.pop_back();
       }
     }
-    int code = transaction != nullptr
-                   ? mdb_txn_renew(transaction)
-                   : mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction);
+    int code = guarded([&] {
+      return transaction != nullptr
+                 ? mdb_txn_renew(transaction)
+                 : mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction);
+    });
     if (code == 0) return transaction;
     if (transaction != nullptr) mdb_txn_abort(transaction);
     leave(nullptr);
@@ -148,18 +166,23 @@ class LmdbCursor final : public KvCursor {
   Result<void> seek(std::string_view key) override {
     if (key.size() > kKeyBytesMax) return invalid_key();
     key_ = to_val(key);
-    return settle(mdb_cursor_get(cursor_, &key_, &value_, key.empty() ? MDB_FIRST : MDB_SET_RANGE));
+    return move(key.empty() ? MDB_FIRST : MDB_SET_RANGE);
   }
   Result<void> next() override {
     if (!valid_) return {};
-    return settle(mdb_cursor_get(cursor_, &key_, &value_, MDB_NEXT));
+    return move(MDB_NEXT);
   }
   bool valid() const override { return valid_; }
   std::string_view key() const override { return to_text(key_); }
   std::string_view value() const override { return to_text(value_); }
 
  private:
-  Result<void> settle(int code) {
+  Result<void> move(MDB_cursor_op operation) {
+    const int code = guarded([&] {
+      const int found = mdb_cursor_get(cursor_, &key_, &value_, operation);
+      if (found == 0) touch(value_);
+      return found;
+    });
     valid_ = code == 0;
     if (code == 0 || code == MDB_NOTFOUND) return {};
     return lmdb_error(code, "reading the database");
@@ -181,7 +204,11 @@ class LmdbView final : public KvView {
   Result<std::optional<std::string_view>> get(std::string_view key) override {
     if (!key_is_valid(key)) return invalid_key();
     MDB_val wanted = to_val(key), value{};
-    int code = mdb_get(transaction_, table_, &wanted, &value);
+    const int code = guarded([&] {
+      const int found = mdb_get(transaction_, table_, &wanted, &value);
+      if (found == 0) touch(value);
+      return found;
+    });
     if (code == MDB_NOTFOUND) return std::optional<std::string_view>();
     if (code != 0) return lmdb_error(code, "reading the database");
     return std::optional<std::string_view>(to_text(value));
@@ -219,7 +246,8 @@ class LmdbKv final : public Kv {
       if (!key_is_valid(key)) return invalid_key();
     }
     for (;;) {
-      int code = try_commit(batch);
+      // What a page that could not be read left half done is never touched again: that is final.
+      int code = guarded([&] { return try_commit(batch); });
       if (code == 0) return {};
       if (code == MDB_MAP_FULL) {
         VARVE_TRY(grow());
@@ -324,6 +352,7 @@ Result<MDB_dbi> open_table(MDB_env* environment) {
 }  // namespace
 
 Result<std::unique_ptr<Kv>> open_lmdb_kv(const std::string& directory, uint64_t map_bytes) {
+  bus_guard::install();
   uint64_t wanted = map_bytes != 0 ? map_bytes : kMapBytes;
   Environment environment;
   int code = open_environment(directory, wanted, environment);

@@ -3,6 +3,8 @@
 // Default sync, no WRITEMAP. A directory may be opened once in a process, never on a remote
 // filesystem, and never before a fork. Opening a view costs a fraction of a microsecond.
 //
+// A page that the disk does not give is kIo, of views and commits alike.
+//
 // Errors of commit: kNoSpace (nothing changed; it may be tried again when there is space); kBusy
 // where the map had to grow and views stayed open (may be tried again); any other is final: every
 // later commit answers it.

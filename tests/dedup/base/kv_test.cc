@@ -211,6 +211,26 @@ TEST_F(Lmdb, CutShortIsRefused) {
   EXPECT_EQ(open_lmdb_kv(directory_.path()).error().code(), Errc::kCorrupt);
 }
 
+// Pages behind the end of a mapped file are SIGBUS, as pages are that a disk cannot read.
+TEST_F(Lmdb, PagesThatCannotBeReadAreErrors) {
+  auto kv = open_lmdb_kv(directory_.path()).value();
+  KvBatch batch;
+  for (int i = 0; i < 2000; i++) batch["key" + std::to_string(i)] = std::string(1000, 'v');
+  batch["large"] = std::string(100'000, 'v');
+  ASSERT_TRUE(kv->commit(batch).ok());
+  std::filesystem::resize_file(directory_ / "data.mdb", 8192);  // its meta pages stay
+  {
+    auto view = kv->view().value();
+    EXPECT_EQ(view->get("key1").error().code(), Errc::kIo);
+    EXPECT_EQ(view->get("large").error().code(), Errc::kIo);
+    auto cursor = view->cursor().value();
+    EXPECT_EQ(cursor->seek("key1").error().code(), Errc::kIo);
+    EXPECT_FALSE(cursor->valid());
+  }
+  EXPECT_EQ(kv->commit({{"key1", "new"}}).error().code(), Errc::kIo);
+  EXPECT_EQ(kv->commit({{"key1", "new"}}).error().code(), Errc::kIo) << "for good";
+}
+
 TEST_F(Lmdb, ManyViewsAtOnce) {
   auto kv = open_lmdb_kv(directory_.path()).value();
   ASSERT_TRUE(kv->commit({{"key", "value"}}).ok());
