@@ -1,5 +1,6 @@
 #include "catalog/committer.h"
 
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -17,17 +18,20 @@ struct Round {
 }  // namespace
 
 struct Committer::State {
-  State(StagedKv& kv_, LiveTree& tree_, Ingest& ingest_) : kv(kv_), tree(tree_), ingest(ingest_) {}
+  State(StagedKv& kv_, LiveTree& tree_, Ingest& ingest_, Options options_)
+      : kv(kv_), tree(tree_), ingest(ingest_), options(std::move(options_)) {}
 
   StagedKv& kv;
   LiveTree& tree;
   Ingest& ingest;
+  const Options options;
 
   std::mutex mutex;  // guards what follows; never held over a commit's work
   std::condition_variable changed;
   std::shared_ptr<Round> gathering;  // the round that will begin next
   bool committing = false;
   std::optional<Error> broken;
+  std::atomic<bool> is_broken{false};  // for who only looks
 
   // Of the thread that commits or seals: the lengths of open packs that the base knows.
   std::map<PackId, uint64_t> open_lengths;
@@ -38,9 +42,20 @@ struct Committer::State {
   void add_sealed(const PackInfo& info, KvBatch& rows);
 };
 
-Committer::Committer(StagedKv& kv, LiveTree& tree, Ingest& ingest)
-    : state_(std::make_unique<State>(kv, tree, ingest)) {}
+Committer::Committer(StagedKv& kv, LiveTree& tree, Ingest& ingest, Options options)
+    : state_(std::make_unique<State>(kv, tree, ingest, std::move(options))) {}
 Committer::~Committer() = default;
+
+Result<void> Committer::admit(Change change) {
+  if (state_->is_broken.load(std::memory_order_acquire)) {
+    std::lock_guard lock(state_->mutex);
+    return *state_->broken;
+  }
+  const size_t room = state_->options.staged_bytes_max * (change == Change::kRemoval ? 2 : 1);
+  if (staged_bytes() <= room) return {};
+  Result<void> committed = commit();
+  return staged_bytes() <= room ? Result<void>() : committed;
+}
 
 Result<void> Committer::commit() {
   std::unique_lock lock(state_->mutex);
@@ -114,12 +129,19 @@ Result<void> Committer::State::run(const std::function<Result<void>()>& at_freez
     return {};
   }));
   Result<void> outcome = write(froze);
+  // What was frozen stays so, and is more by the rows that the first try added: one moment, one
+  // commit.
+  if (!outcome.ok() && outcome.error().code() == Errc::kNoSpace && options.find_space())
+    outcome = write(true);
   if (!outcome.ok()) {
     kv.thaw();
     std::lock_guard lock(mutex);
     // Busy: the database has to grow, and a view of it stayed open.
     const Errc code = outcome.error().code();
-    if (code != Errc::kNoSpace && code != Errc::kBusy) broken = outcome.error();
+    if (code != Errc::kNoSpace && code != Errc::kBusy) {
+      broken = outcome.error();
+      is_broken.store(true, std::memory_order_release);
+    }
   }
   return outcome;
 }

@@ -23,8 +23,22 @@ namespace varve {
 
 class Committer {
  public:
-  Committer(StagedKv& kv, LiveTree& tree, Ingest& ingest);
+  struct Options {
+    size_t staged_bytes_max = 64u << 20;  // of rows that are not durable yet; see admit
+    /// Called where a commit finds no space; true if there is more now, and it is tried again.
+    std::function<bool()> find_space = [] { return false; };
+  };
+  Committer(StagedKv& kv, LiveTree& tree, Ingest& ingest, Options options);
+  Committer(StagedKv& kv, LiveTree& tree, Ingest& ingest)
+      : Committer(kv, tree, ingest, Options()) {}
   ~Committer();
+
+  /// Room for the rows of one more change. Waits for a commit where more than staged_bytes_max are
+  /// not durable; gives what that commit gave if it brought no room, kNoSpace for one. Removals
+  /// have twice the room. Once commits fail for good it gives that error. No lock of the tree's or
+  /// of a file's may be held.
+  enum class Change { kAddition, kRemoval };
+  Result<void> admit(Change change);
 
   /// Everything applied before the call is durable on return.
   Result<void> commit();

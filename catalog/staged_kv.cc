@@ -141,10 +141,7 @@ Result<void> StagedKv::commit_frozen(KvBatch extra) {
   }
   // Nobody changes the frozen layer but this thread, so that reading it needs no lock.
   Result<void> committed = state_->base.commit(state_->frozen.rows);
-  if (!committed.ok()) {
-    thaw();
-    return committed;
-  }
+  if (!committed.ok()) return committed;
   Layer done;  // destroyed after the lock: that takes a while
   std::unique_lock lock(state_->mutex);
   std::swap(done, state_->frozen);

@@ -38,8 +38,8 @@ class StagedKv {
   /// False if there is nothing to commit. A layer that is frozen still, because its commit was
   /// given up, is frozen anew with the rest.
   bool freeze();
-  /// Commits the frozen layer, if there is one, together with `extra`. On failure both go back
-  /// beneath the active layer, nothing is lost.
+  /// Commits the frozen layer, if there is one, together with `extra`. On failure both stay frozen,
+  /// nothing is lost: call it again, or thaw, or freeze them anew with what came since.
   Result<void> commit_frozen(KvBatch extra);
   /// Puts the frozen layer, if there is one, back beneath the active one: for a commit that is
   /// given up.

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "dedup/base/clock.h"
 #include "dedup/base/result.h"
@@ -13,15 +14,33 @@ namespace varve {
 
 class StoreLock {
  public:
+  /// What the holder is at; who meets the lock sees it.
+  enum class Stage { kOpening, kMounted, kEnding };
+
   /// Takes the lock of the store at `root`, whose local/ must be there, and writes down who holds
-  /// it. `mountpoint` may be empty. kBusy "ROOT is mounted by PID on HOST" if somebody else holds
-  /// it.
+  /// it. `mountpoint` may be empty.
+  ///
+  /// A holder that is ending is waited for, half a minute at most, and a log line says so after a
+  /// second; one that was mounted a moment ago for two seconds, because its mount may be gone
+  /// already. kBusy "ROOT is mounted by PID on HOST" if somebody else keeps it.
   static Result<std::unique_ptr<StoreLock>> acquire(const std::string& root,
                                                     const std::string& mountpoint, Clock& clock);
 
+  /// Writes down what the holder is at from now on, and what went wrong, if anything, for whoever
+  /// waits for its end. Best effort: the lock holds without a word too.
+  void enter(Stage stage, std::string_view trouble = {});
+
  private:
-  explicit StoreLock(UniqueFd file) : file_(std::move(file)) {}
+  StoreLock(UniqueFd file, std::string path, std::string mountpoint, Nanoseconds since)
+      : file_(std::move(file)),
+        path_(std::move(path)),
+        mountpoint_(std::move(mountpoint)),
+        since_(since) {}
+  Result<void> write(Stage stage, std::string_view trouble);
+
   UniqueFd file_;
+  const std::string path_, mountpoint_;
+  const Nanoseconds since_;
 };
 
 /// Who holds the lock now, in JSON as the file has it; kNotFound if nobody does.

@@ -18,6 +18,10 @@ constexpr uint32_t kViewNumberMax = (1U << 22) - 1;
 WorkingCopy::WorkingCopy(std::unique_ptr<State> state) : state_(std::move(state)) {}
 WorkingCopy::~WorkingCopy() = default;
 
+void WorkingCopy::enter(StoreLock::Stage stage, std::string_view trouble) {
+  state_->lock->enter(stage, trouble);
+}
+
 const std::string& WorkingCopy::root() const {
   return state_->root;
 }
@@ -53,6 +57,9 @@ PackStore& WorkingCopy::packs() {
 }
 Storage& WorkingCopy::storage() {
   return *state_->storage;
+}
+Ballast& WorkingCopy::ballast() {
+  return *state_->ballast;
 }
 
 // Ending.
@@ -96,14 +103,22 @@ Result<void> WorkingCopy::finish(
   State& state = *state_;
   // Whether a checkpoint is due is seen in the tree, so everything has to be there first. Without
   // one the working copy has all that is committed: an error here must not keep that from it.
-  Result<void> checkpointed = quiesce([] { return Result<void>(); });
+  const auto all_in = [&] { return quiesce([] { return Result<void>(); }); };
+  Result<void> checkpointed = all_in();
+  const bool full = !checkpointed.ok() && checkpointed.error().code() == Errc::kNoSpace;
+  if (full && state.ballast->give()) checkpointed = all_in();
   if (checkpointed.ok() && !state.options.read_only && state.snapshotter->checkpoint_due()) {
     auto taken = state.snapshotter->take({SnapshotClass::kCheckpoint, 0, ""}, quiesce);
     if (!taken.ok()) checkpointed = std::move(taken).error();
   }
-  VARVE_TRY(state.committer->commit());
-  VARVE_TRY(state.seal_packs());
-  VARVE_TRY(std::move(checkpointed));
+  VARVE_TRY(in_context(state.committer->commit(),
+                       "what was written since the last commit could not be stored"));
+  Result<void> sealed = state.seal_packs();
+  VARVE_TRY(
+      in_context(std::move(checkpointed),
+                 "no checkpoint at the end: what came after the last one is in local/ alone"));
+  VARVE_TRY(in_context(std::move(sealed),
+                       "packs stay open in local/ until the next mount finishes them"));
   if (!state.options.read_only) {
     VARVE_TRY(state.history->prune_checkpoints());
     VARVE_TRY(state.name_writer_in_guard());

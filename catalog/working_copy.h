@@ -9,10 +9,12 @@
 #include <memory>
 #include <string>
 
+#include "catalog/ballast.h"
 #include "catalog/committer.h"
 #include "catalog/history.h"
 #include "catalog/live_tree.h"
 #include "catalog/snapshotter.h"
+#include "catalog/store_lock.h"
 #include "dedup/chunker.h"
 #include "dedup/fetch.h"
 #include "dedup/ingest.h"
@@ -24,6 +26,7 @@ class WorkingCopy {
   struct Options {
     size_t cache_bytes = 256u << 20;
     size_t pending_bytes_max = 64u << 20;
+    size_t staged_bytes_max = 64u << 20;  // rows that wait for a commit; see Committer::admit
     int compression_level = 3;
     size_t threads = 0;      // 0: as many as there are processors
     std::string mountpoint;  // for who meets the lock
@@ -41,6 +44,9 @@ class WorkingCopy {
   /// before it.
   ~WorkingCopy();
 
+  /// Tells whoever meets the store's lock.
+  void enter(StoreLock::Stage stage, std::string_view trouble = {});
+
   const std::string& root() const;
   const StoreConfig& config() const;
   const Chunker& chunker() const;
@@ -53,6 +59,7 @@ class WorkingCopy {
   ChunkIndex& index();
   PackStore& packs();
   Storage& storage();
+  Ballast& ballast();
 
   /// The live tree of the set becomes what the snapshot shows, at once, and durable on return. Not
   /// while a snapshot is taken.

@@ -45,16 +45,26 @@ Result<std::unique_ptr<WorkingCopy>> WorkingCopy::open(const std::string& root,
                                                        const AccessSecret& secret,
                                                        const Options& options, Metrics& metrics) {
   auto state = std::make_unique<State>(root, options, metrics);
-  VARVE_TRY(state->open_files(secret));
-  VARVE_TRY(state->open_database());
-  VARVE_TRY(state->open_history());
-  VARVE_TRY(state->choose_writer());
-  VARVE_TRY(state->open_packs());
-  VARVE_TRY(state->open_pipeline());
-  VARVE_TRY(state->open_tree());
-  if (state->rebuild) VARVE_TRY(state->take_first_checkpoint());
-  VARVE_TRY(state->release_orphans());
+  Result<void> opened = state->open(secret);
+  const bool full = !opened.ok() && opened.error().code() == Errc::kNoSpace;
+  if (full && state->ballast && state->ballast->give()) {
+    state = std::make_unique<State>(root, options, metrics);
+    opened = state->open(secret);
+  }
+  VARVE_TRY(std::move(opened));
   return std::unique_ptr<WorkingCopy>(new WorkingCopy(std::move(state)));
+}
+
+Result<void> WorkingCopy::State::open(const AccessSecret& secret) {
+  VARVE_TRY(open_files(secret));
+  VARVE_TRY(open_database());
+  VARVE_TRY(open_history());
+  VARVE_TRY(choose_writer());
+  VARVE_TRY(open_packs());
+  VARVE_TRY(open_pipeline());
+  VARVE_TRY(open_tree());
+  if (rebuild) VARVE_TRY(take_first_checkpoint());
+  return release_orphans();
 }
 
 Result<void> WorkingCopy::State::open_files(const AccessSecret& secret) {
@@ -62,6 +72,8 @@ Result<void> WorkingCopy::State::open_files(const AccessSecret& secret) {
   config = VARVE_TRY(in_context(read_store_config(*storage), root));
   VARVE_TRY(storage->make_directories("local"));
   lock = VARVE_TRY(StoreLock::acquire(root, options.mountpoint, clock));
+  ballast.emplace(*storage);
+  if (!options.read_only) ballast->take_if_room();
   keyring.emplace(VARVE_TRY(open_keyring(*storage, config, secret)));
   for (const char* folder :
        {"packs", "catalog", "lists", "snapshots", "records", kDatabase, kOpenPacks, kIndex}) {
@@ -140,7 +152,8 @@ Result<void> WorkingCopy::State::open_history() {
 Result<void> WorkingCopy::State::choose_writer() {
   std::optional<WriterHead> head = VARVE_TRY(read_writer_head(*storage));
   std::string renewed;
-  if (!head || rebuild) {
+  const bool is_new = !head || rebuild;
+  if (is_new) {
     head = WriterHead{random.id<WriterId>(), 0, {}};
   } else if (fresh_guard) {
     renewed = "the store was copied or restored";
@@ -156,7 +169,8 @@ Result<void> WorkingCopy::State::choose_writer() {
     head->succeeded.push_back(old);
     log_warning(renewed + "; it goes on as writer " + head->writer.hex());
   }
-  VARVE_TRY(write_writer_head(*storage, *head));
+  // What stands there is not written again: on a full disk that would keep the store from mounting.
+  if (is_new || !renewed.empty()) VARVE_TRY(write_writer_head(*storage, *head));
   history->become(head->writer, head->succeeded);
   history->before_publish([this](const WriterId& writer, const std::vector<WriterId>& succeeded,
                                  uint64_t sequence) -> Result<void> {
@@ -182,7 +196,10 @@ Result<void> WorkingCopy::State::open_packs() {
     changes[key::meta("store")] = std::string(as_text(config.store_id.view()));
     staged->apply(std::move(changes));
   } else if (!changes.empty()) {
-    VARVE_TRY(kv->commit(changes));
+    Result<void> committed = kv->commit(changes);
+    // On a full disk the next commit has them; until then another crash finds the same again.
+    if (!committed.ok() && committed.error().code() != Errc::kNoSpace) return committed;
+    if (!committed.ok()) staged->apply(std::move(changes));
   }
   return {};
 }
@@ -213,7 +230,10 @@ Result<void> WorkingCopy::State::open_tree() {
     }
     return lists;
   });
-  committer = std::make_unique<Committer>(*staged, *tree, *ingest);
+  Committer::Options committing;
+  committing.staged_bytes_max = options.staged_bytes_max;
+  committing.find_space = [this] { return ballast->give(); };
+  committer = std::make_unique<Committer>(*staged, *tree, *ingest, std::move(committing));
   snapshotter = std::make_unique<Snapshotter>(*staged, *tree, *committer, *ingest, *index, *packs,
                                               *fetch, *history, *storage);
   if (rebuild) VARVE_TRY(rebuild_tree());

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 
+#include "catalog/ballast.h"
 #include "catalog/guard.h"
 #include "catalog/store_lock.h"
 #include "catalog/unfold.h"
@@ -31,6 +32,7 @@ struct WorkingCopy::State {
   std::unique_ptr<Storage> storage;
   StoreConfig config;
   std::unique_ptr<StoreLock> lock;
+  std::optional<Ballast> ballast;
   std::optional<Keyring> keyring;
   std::optional<Guard> guard;
   bool fresh_guard = false;  // the store is new, or was copied here
@@ -54,6 +56,7 @@ struct WorkingCopy::State {
   std::set<FileHash> viewed;  // under views_mutex
 
   // Opening, in this order.
+  Result<void> open(const AccessSecret& secret);
   Result<void> open_files(const AccessSecret& secret);
   Result<void> open_database();
   Result<bool> is_ours(Kv& database);

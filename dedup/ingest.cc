@@ -22,9 +22,10 @@
 //     nobody waits to become it but seal, for which it makes way.
 //  6. A segment without space (kNoSpace) stays in front of its lane and is appended again as it is:
 //  the writer has sealed it under its
-//     ordinal. While a lane, or the finisher, is stalled, put answers kNoSpace and tries again
+//     ordinal. While its lane, or the finisher, is stalled, put answers kNoSpace and tries again
 //     every 200 ms; flush and sync always try, and answer kNoSpace if that was in vain. Nobody
-//     sleeps on a stall: there is no thread to wake.
+//     sleeps on a stall: there is no thread to wake. A stall of the catalog's lane is no reason for
+//     sync to fail: what a commit refers to there was sealed before, and seal tells of the stall.
 //  7. Any other failure of a write or sync is final: first_error_ is set once, and every call,
 //  waiting or later, gives it.
 //  8. put waits for memory only while something is queued, which the executor and the lane bring to
@@ -136,8 +137,8 @@ size_t Ingest::State::cut_all() {
   return cut.size();
 }
 
-Result<void> Ingest::State::admit(size_t bytes) {
-  while (!VARVE_TRY(pipeline.admit(bytes))) {
+Result<void> Ingest::State::admit(SegmentType type, size_t bytes) {
+  while (!VARVE_TRY(pipeline.admit(type, bytes))) {
     if (cut_all() > 0) continue;
     pipeline.admit_anyway(bytes);
     break;
@@ -153,7 +154,7 @@ Result<bool> Ingest::State::is_known(const ChunkId& id) {
 Result<PendingChunks::Outcome> Ingest::State::store(SegmentBuilder& builder,
                                                     const IndexedChunk& chunk, ByteView item,
                                                     uint64_t generation) {
-  VARVE_TRY(admit(item.size()));
+  VARVE_TRY(admit(builder.type(), item.size()));
   std::shared_ptr<PendingSegment> full;
   PendingChunks::Outcome outcome;
   {

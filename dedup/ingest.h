@@ -61,7 +61,8 @@ class Ingest {
   std::optional<Bytes> find_pending(const ChunkId& id);
 
   /// Everything that was put before is appended to packs (with unfinished segments), so that the
-  /// index knows its place.
+  /// index knows its place. Objects that find no space are left to seal_open, which says so: no
+  /// commit refers to them before it.
   Result<void> flush();
   /// flush, then everything appended is durable; the open packs' lengths, to be committed. A pack
   /// may fill up and be sealed meanwhile: one that is here and in take_sealed is sealed.

@@ -15,6 +15,7 @@ class SegmentBuilder {
   SegmentBuilder(SegmentType type, size_t target) : type_(type), target_(target) {}
 
   std::mutex& mutex() { return mutex_; }
+  SegmentType type() const { return type_; }
   // Under the lock:
 
   /// A segment with room for `length` bytes, maybe a new one; what was full is cut off and returned
@@ -39,7 +40,7 @@ struct Ingest::State {
   Result<PendingChunks::Outcome> store(SegmentBuilder& builder, const IndexedChunk& chunk,
                                        ByteView item, uint64_t generation);
   Result<bool> is_known(const ChunkId& id);
-  Result<void> admit(size_t bytes);
+  Result<void> admit(SegmentType type, size_t bytes);
   Result<void> flush();
   /// Cuts all unfinished segments and sends them on their way; how many there were.
   size_t cut_all();

@@ -91,13 +91,14 @@ void PackPipeline::retry_now_and_then(Lock& lock) {
 
 // Memory.
 
-Result<bool> PackPipeline::admit(size_t bytes) {
+Result<bool> PackPipeline::admit(SegmentType type, size_t bytes) {
   Lock lock(mutex_);
   for (;;) {
     retry_now_and_then(lock);
     if (first_error_) return *first_error_;
-    if (is_stalled()) return no_space();
+    if (lane_of(type).stalled || finish_stalled_) return no_space();
     if (pending_bytes_ < options_.pending_bytes_max) break;
+    if (is_stalled()) return no_space();  // what waits for space keeps the memory
     if (queued_bytes_ == 0) return false;
     changed_.wait(lock);
   }
@@ -270,7 +271,7 @@ Result<void> PackPipeline::wait_appended() {
       return lane.appended >= targets[i] || first_error_ || (lane.stalled && !lane.busy);
     });
     if (first_error_) return *first_error_;
-    if (lane.appended < targets[i]) return no_space();
+    if (lane.appended < targets[i] && lane.pack_class == PackClass::kData) return no_space();
   }
   return {};
 }
@@ -279,10 +280,10 @@ Result<std::vector<OpenPackLength>> PackPipeline::sync() {
   Lock lock(mutex_);
   if (first_error_) return *first_error_;
   // What a write without space has broken must not be synced: that would count as a failed sync.
-  if (is_stalled()) return no_space();
+  if (lane_of(PackClass::kData).stalled || finish_stalled_) return no_space();
   std::vector<std::shared_ptr<PackStore::Writer>> writers;
   for (const Lane& lane : lanes_) {
-    if (lane.writer) writers.push_back(lane.writer);
+    if (lane.writer && !lane.stalled) writers.push_back(lane.writer);
   }
   const uint64_t target = finish_begun_;
   lock.unlock();

@@ -28,8 +28,8 @@ class PackPipeline {
   Result<void> check() const;
 
   /// Room for a chunk of `bytes`; waits for it. False if only segments in gathering hold the
-  /// memory: these have to be cut. kNoSpace while the disk is full.
-  Result<bool> admit(size_t bytes);
+  /// memory: these have to be cut. kNoSpace while the lane finds no space on the disk.
+  Result<bool> admit(SegmentType type, size_t bytes);
   void admit_anyway(size_t bytes);
   /// The chunk was known after all.
   void give_back(size_t bytes);
@@ -39,7 +39,7 @@ class PackPipeline {
   void enqueue(const std::shared_ptr<PendingSegment>& segment);
   void start(std::shared_ptr<PendingSegment> segment);
 
-  /// All that is enqueued is appended.
+  /// All that is enqueued is appended; in the catalog's lane as far as there is space.
   Result<void> wait_appended();
   /// All that is appended is durable: the lengths of the packs in writing.
   Result<std::vector<OpenPackLength>> sync();

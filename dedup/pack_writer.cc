@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "dedup/base/disk_reserve.h"
 #include "dedup/base/log.h"
 #include "dedup/pack_store_state.h"
 
@@ -92,12 +93,6 @@ class PackWriter final : public PackStore::Writer {
 
 namespace {
 
-/// What the reservation of a pack leaves to others: the database and the records of a full store
-/// must still find space.
-uint64_t kept_free(uint64_t total) {
-  return std::min<uint64_t>(64 * kMiB, total / 16);
-}
-
 /// As much of a full pack as there is space for; a small store must not be unusable for want of 64
 /// MiB in one piece.
 Result<void> reserve(Storage& storage, StorageFile& file) {
@@ -105,7 +100,7 @@ Result<void> reserve(Storage& storage, StorageFile& file) {
   const uint64_t smallest = kPackBytes / 16;
   for (uint64_t length = kPackBytes; length >= smallest; length /= 4) {
     // What was accepted goes before what is kept free: the smallest is tried in any case.
-    if (length > smallest && length + kept_free(space.total) > space.available) continue;
+    if (length > smallest && length + disk_reserve_bytes(space.total) > space.available) continue;
     auto reserved = file.reserve(length);
     if (reserved.ok() || reserved.error().code() == Errc::kUnsupported) return {};
     if (reserved.error().code() != Errc::kNoSpace) return reserved;

@@ -84,21 +84,36 @@ class Mount {
 
   Result<void> begin() {
     VARVE_TRY(session_.mount());
-    control_ = VARVE_TRY(
-        ControlServer::start(working_copy_->root() + kControlSocket,
-                             control_handlers(volume_, status_, working_copy_->history())));
+    working_copy_->enter(StoreLock::Stage::kMounted);
+    VARVE_TRY(open_control());
     int64_t checkpoint_seconds = options_.mount.read_only ? 0 : options_.mount.checkpoint_seconds;
     Upkeep::Parts parts{*working_copy_, volume_, status_, session_, system_clock(), metrics_};
-    upkeep_ = std::make_unique<Upkeep>(parts, checkpoint_seconds);
+    upkeep_ = std::make_unique<Upkeep>(parts, checkpoint_seconds, options_.mount.dirty_bytes / 4);
+    return {};
+  }
+
+  /// On a full disk the mount goes without: what can be removed there makes room for the next one.
+  Result<void> open_control() {
+    auto opened =
+        ControlServer::start(working_copy_->root() + kControlSocket,
+                             control_handlers(volume_, status_, working_copy_->history()));
+    if (opened.ok()) {
+      control_ = std::move(opened).value();
+      return {};
+    }
+    if (opened.error().code() != Errc::kNoSpace) return std::move(opened).error();
+    log_warning(opened.error().message() + ": varve's commands do not reach this mount");
     return {};
   }
 
   Result<void> serve() {
     Result<void> served = session_.run();
+    working_copy_->enter(StoreLock::Stage::kEnding);
     control_.reset();
     upkeep_.reset();
     Result<void> closed = working_copy_->finish(
         [this](const Snapshotter::Moment& moment) { return volume_.quiesce(moment); });
+    if (!closed.ok()) working_copy_->enter(StoreLock::Stage::kEnding, closed.error().message());
     VARVE_TRY(std::move(closed));
     return served;
   }
@@ -106,6 +121,7 @@ class Mount {
  private:
   Volume::Options volume_options() {
     Volume::Options result;
+    result.dirty_bytes_max = options_.mount.dirty_bytes;
     result.append_only_snapshots = options_.mount.append_only_snapshots;
     result.read_only = options_.mount.read_only;
     result.texts = {[this] { return status_.json(); }, [this] { return status_.prometheus(); }};
@@ -125,6 +141,8 @@ class Mount {
 Result<std::unique_ptr<WorkingCopy>> open_store(const DaemonOptions& options, Metrics& metrics) {
   WorkingCopy::Options how;
   how.cache_bytes = options.mount.cache_bytes;
+  how.pending_bytes_max = options.mount.dirty_bytes / 2;
+  how.staged_bytes_max = options.mount.dirty_bytes / 2;
   how.mountpoint = options.mountpoint;
   how.read_only = options.mount.read_only;
   return WorkingCopy::open(options.store, options.secret, how, metrics);

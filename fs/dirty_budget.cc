@@ -2,11 +2,11 @@
 
 namespace varve {
 
-bool DirtyBudget::wait_for_room(int patience_seconds) {
+bool DirtyBudget::wait_for_room(int patience_ms) {
   std::unique_lock lock(mutex_);
   while (bytes_ > limit_) {
     uint64_t before = bytes_;
-    less_.wait_for(lock, std::chrono::seconds(patience_seconds));
+    less_.wait_for(lock, std::chrono::milliseconds(patience_ms));
     if (bytes_ >= before) return bytes_ <= limit_;
   }
   return true;

@@ -13,8 +13,8 @@ class DirtyBudget {
   explicit DirtyBudget(uint64_t limit_bytes) : limit_(limit_bytes) {}
 
   /// Waits while more than the limit is dirty. A file's lock must not be held. False if nothing got
-  /// better for `patience_seconds`: whatever flushes cannot.
-  bool wait_for_room(int patience_seconds);
+  /// better for `patience_ms`: whatever flushes cannot.
+  bool wait_for_room(int patience_ms);
   /// A file's memory changed.
   void change(uint64_t before, uint64_t after);
 

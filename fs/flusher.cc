@@ -71,7 +71,9 @@ class Flusher::Source final : public RechunkSource {
   }
 
   Result<ChunkId> put(ByteView chunk) override {
-    return VARVE_TRY(parts_.ingest.put(*file_.stream, chunk)).id;
+    const Ingest::Put put = VARVE_TRY(parts_.ingest.put(*file_.stream, chunk));
+    if (put.is_new) file_.stored_bytes += chunk.size();
+    return put.id;
   }
 
   Result<void> replace(FileRange range, std::vector<Extent> extents) override {
@@ -233,6 +235,9 @@ void Flusher::latch(FileState& file, const Error& error) {
     std::lock_guard lock(mutex_);
     failing_ = error;
   }
+  // For want of space nothing is lost: the data waits, and the next write or fsync finds out anew.
+  // The pipeline has told it to the log.
+  if (error.code() == Errc::kNoSpace) return;
   std::lock_guard lock(file.mutex);
   if (!file.error)
     log_error(fmt::format("file {}: cannot store what was written: {}", file.ino, error.message()));
@@ -258,7 +263,7 @@ void Flusher::request(FileRef file, Depth depth) {
   push({std::move(file), depth, nullptr});
 }
 
-Result<void> Flusher::flush_all() {
+Result<void> Flusher::flush_all(Depth depth) {
   std::vector<FileRef> files = parts_.files.all();
   std::erase_if(files, [](const FileRef& file) {
     std::lock_guard lock(file->mutex);
@@ -268,7 +273,7 @@ Result<void> Flusher::flush_all() {
   std::mutex mutex;
   Result<void> first;
   for (FileRef& file : files) {
-    push({std::move(file), Depth::kAll, [&](Result<void> done) {
+    push({std::move(file), depth, [&](Result<void> done) {
             {
               std::lock_guard lock(mutex);
               if (first.ok() && !done.ok()) first = done;

@@ -46,7 +46,7 @@ class Flusher {
   Result<void> flush(FileState& file, Depth depth);
   void request(FileRef file, Depth depth);
   /// Everything that was written before the call; waits. The first error.
-  Result<void> flush_all();
+  Result<void> flush_all(Depth depth = Depth::kAll);
   /// The last failure, as long as nothing was stored since: whoever waits for room waits in vain.
   std::optional<Error> failing() const;
   /// Queues files that are dirty and not just being written: memory is short. Cheap to call often.

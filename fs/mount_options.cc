@@ -78,6 +78,11 @@ Result<void> apply_valued(MountOptions& options, const Option& option, bool& kno
   } else if (option.name == "cache") {
     const std::string text = VARVE_TRY(value_of(option));
     options.cache_bytes = VARVE_TRY(parse_byte_count(text));
+  } else if (option.name == "dirty") {
+    const std::string text = VARVE_TRY(value_of(option));
+    options.dirty_bytes = VARVE_TRY(parse_byte_count(text));
+    if (options.dirty_bytes < kDirtyBytesMin)
+      return invalid("option dirty needs at least 8M: " + text);
   } else if (option.name == "checkpoint") {
     const std::string text = VARVE_TRY(value_of(option));
     options.checkpoint_seconds = VARVE_TRY(parse_duration_seconds(text));

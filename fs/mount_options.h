@@ -10,6 +10,9 @@
 
 namespace varve {
 
+/// Less does not pay: a write of the kernel's is a MiB, and so is a segment.
+inline constexpr uint64_t kDirtyBytesMin = uint64_t{8} << 20;
+
 struct MountOptions {
   bool read_only = false;
   bool allow_other = false;
@@ -17,6 +20,8 @@ struct MountOptions {
   std::string passphrase_file, key_file, recovery_key_file;
   /// Bytes of decoded data kept for reading.
   uint64_t cache_bytes = uint64_t{256} << 20;
+  /// Bytes of written data that are on their way to the disk; kDirtyBytesMin at least.
+  uint64_t dirty_bytes = uint64_t{128} << 20;
   /// Seconds of change after which a checkpoint is taken; 0: only at umount.
   int64_t checkpoint_seconds = 15 * 60;
   /// Nobody removes snapshots through the mount.

@@ -12,6 +12,9 @@ namespace {
 struct FreeUpdate {
   void operator()(libmnt_update* update) const { mnt_free_update(update); }
 };
+struct FreeTable {
+  void operator()(libmnt_table* table) const { mnt_unref_table(table); }
+};
 struct FreeFilesystem {
   void operator()(libmnt_fs* filesystem) const { mnt_unref_fs(filesystem); }
 };
@@ -33,6 +36,16 @@ void name_umount_helper(const std::string& source, const std::string& mountpoint
   if (!add_row(source, mountpoint))
     log_line(LogLevel::kDebug,
              "umount(8) will not wait for the end: /run/mount/utab cannot be written");
+}
+
+std::optional<MountedThere> mounted_at(const std::string& path) {
+  const std::unique_ptr<libmnt_table, FreeTable> table(
+      mnt_new_table_from_file("/proc/self/mountinfo"));
+  if (table == nullptr) return std::nullopt;
+  libmnt_fs* found = mnt_table_find_target(table.get(), path.c_str(), MNT_ITER_BACKWARD);
+  if (found == nullptr) return std::nullopt;
+  const char *type = mnt_fs_get_fstype(found), *source = mnt_fs_get_source(found);
+  return MountedThere{type != nullptr ? type : "", source != nullptr ? source : ""};
 }
 
 }  // namespace varve

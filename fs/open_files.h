@@ -50,6 +50,9 @@ struct FileState {
   bool discarded = false;      // nobody will ever read it: flushes do nothing
   std::optional<Error> error;  // of a flush that nobody waited for; told once
 
+  std::atomic<uint64_t> stored_bytes{0};  // of this file's chunks that were new
+  /// The same when the disk was found to be full; UINT64_MAX: it is not.
+  std::atomic<uint64_t> stored_when_full{UINT64_MAX};
   std::atomic<bool> queued{false};         // a flush of all of it waits in the queue
   std::atomic<bool> stream_queued{false};  // a flush of its stream waits or runs
 

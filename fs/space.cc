@@ -2,16 +2,21 @@
 
 #include <algorithm>
 
+#include "dedup/base/disk_reserve.h"
+
 namespace varve {
 namespace {
 
-constexpr uint64_t kMiBBytes = 1u << 20;
 constexpr Nanoseconds kBelieveFor = 100'000'000;
 
 }  // namespace
 
 uint64_t space_reserve_bytes(uint64_t total) {
-  return std::min(64 * kMiBBytes, total / 16) + std::min(512 * kMiBBytes, total / 50);
+  return disk_reserve_bytes(total);
+}
+
+uint64_t space_last_bytes(uint64_t total) {
+  return std::min<uint64_t>(64 * kMiB, space_reserve_bytes(total) / 2);
 }
 
 Result<void> Space::refresh() {
@@ -29,7 +34,17 @@ Result<void> Space::refresh() {
 Result<void> Space::admit(uint64_t bytes) {
   std::lock_guard lock(mutex_);
   VARVE_TRY(refresh());
-  uint64_t needed = outstanding_then_ + admitted_since_ + bytes + space_reserve_bytes(space_.total);
+  return admit_beside(bytes, space_reserve_bytes(space_.total));
+}
+
+Result<void> Space::admit_last(uint64_t bytes) {
+  std::lock_guard lock(mutex_);
+  VARVE_TRY(refresh());
+  return admit_beside(bytes, space_reserve_bytes(space_.total) - space_last_bytes(space_.total));
+}
+
+Result<void> Space::admit_beside(uint64_t bytes, uint64_t kept_back) {
+  uint64_t needed = outstanding_then_ + admitted_since_ + bytes + kept_back;
   if (needed > space_.available) return Errc::kNoSpace;
   admitted_since_ += bytes;
   return {};

@@ -15,6 +15,8 @@ namespace varve {
 /// Kept back of a disk of that size: for the database, snapshots, and what unlink needs to make
 /// room.
 uint64_t space_reserve_bytes(uint64_t total);
+/// The part of it that admit_last gives out.
+uint64_t space_last_bytes(uint64_t total);
 
 class Space {
  public:
@@ -25,6 +27,9 @@ class Space {
 
   /// kNoSpace if `bytes` more might not fit. Does not wait.
   Result<void> admit(uint64_t bytes);
+  /// The same with a part of what is kept back: for who has waited until nothing is outstanding,
+  /// and writes what may be known already.
+  Result<void> admit_last(uint64_t bytes);
   /// Asks the disk anew at the next call.
   void forget();
   /// What statfs says.
@@ -32,6 +37,7 @@ class Space {
 
  private:
   Result<void> refresh();
+  Result<void> admit_beside(uint64_t bytes, uint64_t kept_back);
 
   Storage& storage_;
   Clock& clock_;

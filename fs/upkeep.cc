@@ -12,16 +12,16 @@ constexpr Nanoseconds kSecond = 1'000'000'000;
 constexpr int kTickMs = 500;
 constexpr Nanoseconds kFlushAge = kSecond;
 constexpr Nanoseconds kCommitEvery = 3 * kSecond;
-constexpr size_t kStagedBytesMax = 48u << 20;
 constexpr int kSlowTickMs = 5000;
 constexpr size_t kGarbageRowsAtOnce = 1000;
 constexpr int kGarbageRounds = 50;
 
 }  // namespace
 
-Upkeep::Upkeep(Parts parts, int64_t checkpoint_seconds)
+Upkeep::Upkeep(Parts parts, int64_t checkpoint_seconds, size_t staged_bytes)
     : parts_(parts),
       checkpoint_interval_(checkpoint_seconds * kSecond),
+      staged_bytes_max_(staged_bytes),
       commit_failures_(
           parts.metrics.counter("varve_commit_failures_total", "Commits that failed")) {
   committed_at_ = checkpointed_at_ = parts_.clock.monotonic();
@@ -55,7 +55,7 @@ void Upkeep::commit_loop() {
 void Upkeep::commit_if_due() {
   size_t staged = parts_.working_copy.committer().staged_bytes();
   Nanoseconds now = parts_.clock.monotonic();
-  if (staged == 0 || (staged < kStagedBytesMax && now - committed_at_ < kCommitEvery)) return;
+  if (staged == 0 || (staged < staged_bytes_max_ && now - committed_at_ < kCommitEvery)) return;
   Result<void> committed = parts_.working_copy.committer().commit();
   committed_at_ = parts_.clock.monotonic();
   if (committed.ok()) {
@@ -89,6 +89,8 @@ void Upkeep::refresh_history() {
 }
 
 void Upkeep::tidy() {
+  Ballast& ballast = parts_.working_copy.ballast();
+  if (ballast.missing_bytes() > 0) ballast.take_if_room();
   for (int i = 0; i < kGarbageRounds; i++) {
     Result<bool> more = parts_.working_copy.tree().erase_garbage(kGarbageRowsAtOnce);
     if (!more.ok()) log_warning("an old tree cannot be erased: " + more.error().message());

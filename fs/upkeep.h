@@ -26,7 +26,8 @@ class Upkeep {
     Metrics& metrics;
   };
   /// `checkpoint_seconds` 0: none.
-  Upkeep(Parts parts, int64_t checkpoint_seconds);
+  /// A commit is due, at whatever age, when `staged_bytes` of rows wait for it.
+  Upkeep(Parts parts, int64_t checkpoint_seconds, size_t staged_bytes);
   /// Waits for what runs.
   ~Upkeep();
 
@@ -41,6 +42,7 @@ class Upkeep {
 
   Parts parts_;
   const Nanoseconds checkpoint_interval_;
+  const size_t staged_bytes_max_;
   Metric& commit_failures_;
   std::mutex mutex_;
   std::condition_variable stop_;

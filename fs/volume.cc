@@ -12,6 +12,7 @@ namespace varve {
 namespace {
 
 constexpr std::string_view kControlName = ".varve";
+constexpr size_t kUnstoredFilesNamed = 20;
 
 }  // namespace
 
@@ -30,8 +31,7 @@ Volume::Volume(WorkingCopy& working_copy, Clock& clock, Metrics& metrics, Option
       flusher_({tree_, working_copy.ingest(), working_copy.fetch(), working_copy.chunker(), budget_,
                 files_, clock, metrics},
                options_.flush_threads),
-      space_(working_copy.storage(), clock,
-             [this] { return budget_.bytes() + working_copy_.ingest().outstanding_bytes(); }),
+      space_(working_copy.storage(), clock, [this] { return outstanding_bytes(); }),
       snapshots_(working_copy),
       control_(working_copy, snapshots_, options_.texts) {
   Result<std::vector<Ino>> orphans = tree_.orphans();
@@ -43,8 +43,26 @@ Volume::Volume(WorkingCopy& working_copy, Clock& clock, Metrics& metrics, Option
 }
 
 Volume::~Volume() {
-  if (uint64_t lost = budget_.bytes())
-    log_error(fmt::format("{} bytes that were written last could not be stored", lost));
+  if (budget_.bytes() > 0) tell_unstored();
+}
+
+void Volume::tell_unstored() {
+  uint64_t bytes = 0;
+  size_t files = 0;
+  for (FileRef& file : files_.all()) {
+    uint64_t lost = 0;
+    {
+      std::lock_guard lock(file->mutex);
+      if (!file->pending() || file->discarded) continue;
+      lost = file->dirty.bytes();
+    }
+    bytes += lost;
+    if (files++ < kUnstoredFilesNamed)
+      log_error(fmt::format("{}: the last {} bytes written could not be stored",
+                            describe(file->ino), lost));
+  }
+  log_error(
+      fmt::format("{} bytes of {} files that were written last could not be stored", bytes, files));
 }
 
 Volume::Figures Volume::figures() const {

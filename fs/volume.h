@@ -132,6 +132,7 @@ class Volume final : public Filesystem {
                                       std::string_view new_name);
   void release_orphan(Ino ino);
   void discard(FileState& file);
+  void tell_unstored();
   std::string describe(Ino ino);
   /// The error with the file's path; the session logs it.
   Error read_error(Ino ino, Error error);
@@ -139,7 +140,11 @@ class Volume final : public Filesystem {
   // Content.
   Result<void> load(FileState& file);
   void touch(FileState& file);
-  Result<void> admit(uint64_t bytes);
+  Result<void> admit(uint64_t bytes, FileState* file);
+  Result<void> admit_name();
+  Result<void> admit_removal();
+  Result<void> drain();
+  uint64_t outstanding_bytes();
   Result<void> wait_for_room();
   void start_flushing(FileRef file);
   Result<void> drop_privileges(FileState& file, bool kill_privileges);

@@ -71,6 +71,7 @@ AttributeChange Volume::attribute_change(const Inode& inode, const SetAttributes
 Result<Entry> Volume::set_attributes(Ino node, const SetAttributes& change, std::optional<uint64_t>,
                                      const Caller& caller) {
   if (!is_live(node)) return Errc::kReadOnly;
+  VARVE_TRY(admit_removal());  // truncation makes room
   Shared shared(barrier_);
   Result<Inode> inode = tree_.inode(node);
   if (!inode.ok()) return as_stale(std::move(inode).error());
@@ -151,8 +152,8 @@ Result<void> Volume::set_xattr(Ino node, std::string_view name, std::string_view
   } else if (flags.mode != 0) {
     return Errc::kInvalid;
   }
+  VARVE_TRY(admit_name());
   Shared shared(barrier_);
-  VARVE_TRY(admit(name.size() + value.size()));
   VARVE_TRY(tree_.set_xattr(node, name, value, mode));
   FileRef file = name == kCapabilityName ? files_.find(node) : FileRef();
   if (file) {
@@ -188,6 +189,7 @@ Result<std::string> Volume::list_xattrs(Ino node, const Caller& caller) {
 Result<void> Volume::remove_xattr(Ino node, std::string_view name, const Caller&) {
   if (!is_live(node)) return Errc::kReadOnly;
   VARVE_TRY(check_xattr_name(name));
+  VARVE_TRY(admit_removal());
   Shared shared(barrier_);
   VARVE_TRY(tree_.remove_xattr(node, name));
   return {};

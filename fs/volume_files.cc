@@ -12,7 +12,15 @@ namespace {
 constexpr uint64_t kStreamFlushBytes = 4u << 20;  // a stream is cut when it has that much
 constexpr uint64_t kRandomFlushBytes =
     32u << 20;  // a file that is written here and there, when it has that much
-constexpr int kPatienceSeconds = 1;
+constexpr uint64_t kFlushPartOfBudget = 4;       // of the budget: where that is less than those
+constexpr uint64_t kFlushPartUnderPressure = 4;  // of those
+constexpr int kPatienceMs = 250;
+constexpr uint64_t kNameCostBytes = 4096;  // what a new name may take of the database
+// Rows become pages that are full to two thirds, and pages beside them are written anew.
+constexpr uint64_t kDatabaseBytesPerStagedByte = 4;
+constexpr size_t kStagedBytesWorthACommit = 1u << 20;
+// What a file may store of its own on a full disk while it is found out whether its data is known.
+constexpr uint64_t kTrialBytes = 1u << 20;
 
 }  // namespace
 
@@ -142,20 +150,58 @@ void Volume::prefetch(Ino ino, FileRange range) {
   for (const Extent& extent : *extents) working_copy_.fetch().prefetch(extent.chunk);
 }
 
-Result<void> Volume::admit(uint64_t bytes) {
-  if (space_.admit(bytes).ok()) return {};
+/// What was accepted and may still take space of the disk. The ballast is to be free again before
+/// anybody else has its place.
+uint64_t Volume::outstanding_bytes() {
+  return budget_.bytes() + working_copy_.ingest().outstanding_bytes() +
+         kDatabaseBytesPerStagedByte * working_copy_.committer().staged_bytes() +
+         working_copy_.ballast().missing_bytes();
+}
+
+/// What is on its way arrives, as far as there is space; streams are not cut for it.
+Result<void> Volume::drain() {
+  VARVE_TRY(flusher_.flush_all(Flusher::Depth::kStream));
+  if (working_copy_.committer().staged_bytes() > kStagedBytesWorthACommit)
+    return working_copy_.committer().commit();
+  return working_copy_.ingest().flush();
+}
+
+/// `file` is the one that is written to; nullptr where that counts nothing.
+Result<void> Volume::admit(uint64_t bytes, FileState* file) {
+  if (space_.admit(bytes).ok()) {
+    if (file) file->stored_when_full = UINT64_MAX;
+    return {};
+  }
   // The worst case does not fit. What is on its way may turn out to be known or to compress well:
-  // once it has arrived, ask again.
-  Result<void> flushed = flusher_.flush_all();
-  if (flushed.ok()) flushed = working_copy_.ingest().flush();
+  // once it has arrived, ask again. If it failed, there may be room all the same.
+  (void)drain().ok();
   space_.forget();
   Result<void> admitted = space_.admit(bytes);
-  if (!admitted.ok() && admitted.error().code() == Errc::kNoSpace) return Errc::kNoSpace;
-  return admitted;
+  if (admitted.ok() || admitted.error().code() != Errc::kNoSpace) return admitted;
+  // Known data needs no space. Only storing it tells that it is known: a file may try with a
+  // little.
+  if (file) {
+    uint64_t none = UINT64_MAX;
+    const uint64_t stored = file->stored_bytes;
+    file->stored_when_full.compare_exchange_strong(none, stored);
+    if (stored - std::min(stored, file->stored_when_full.load()) > kTrialBytes)
+      return Errc::kNoSpace;
+  }
+  return space_.admit_last(bytes);
+}
+
+/// A new name, or what weighs as much. To be asked for before the barrier is taken.
+Result<void> Volume::admit_name() {
+  VARVE_TRY(working_copy_.committer().admit(Committer::Change::kAddition));
+  return admit(kNameCostBytes, nullptr);
+}
+
+Result<void> Volume::admit_removal() {
+  return working_copy_.committer().admit(Committer::Change::kRemoval);
 }
 
 Result<void> Volume::wait_for_room() {
-  while (!budget_.wait_for_room(kPatienceSeconds)) {
+  while (!budget_.wait_for_room(kPatienceMs)) {
     flusher_.request_older_than(0);
     if (std::optional<Error> error = flusher_.failing()) return *error;
   }
@@ -173,10 +219,12 @@ Result<size_t> Volume::write(Ino node, uint64_t number, uint64_t offset, ByteVie
   std::shared_ptr<Handle> handle = VARVE_TRY(handle_of(number, true));
   FileState& file = *handle->live;
   if (std::optional<Error> error = take_error(file)) return *error;
+  VARVE_TRY(working_copy_.committer().admit(Committer::Change::kAddition));
   Shared shared(barrier_);
-  VARVE_TRY(admit(data.size()));
+  VARVE_TRY(admit(data.size(), &file));
   VARVE_TRY(wait_for_room());
   VARVE_TRY(drop_privileges(file, flags.kill_privileges));
+  const bool pressing = budget_.pressing();
   bool stream_due = false, random_due = false;
   {
     std::lock_guard lock(file.mutex);
@@ -192,15 +240,19 @@ Result<size_t> Volume::write(Ino node, uint64_t number, uint64_t offset, ByteVie
     file.size = std::max(file.size, end);
     touch(file);
     account(file, budget_);
-    stream_due = file.streamed_bytes >= kStreamFlushBytes && !file.stream_queued;
-    random_due = file.dirty.bytes() >= kRandomFlushBytes &&
-                 file.streamed_bytes < kStreamFlushBytes && !file.queued;
+    const uint64_t part = pressing ? kFlushPartUnderPressure : 1;
+    const uint64_t share = budget_.limit() / kFlushPartOfBudget;
+    const uint64_t stream_bytes = std::min(kStreamFlushBytes, share) / part;
+    const uint64_t random_bytes = std::min(kRandomFlushBytes, share) / part;
+    stream_due = file.streamed_bytes >= stream_bytes && !file.stream_queued;
+    random_due =
+        file.dirty.bytes() >= random_bytes && file.streamed_bytes < stream_bytes && !file.queued;
   }
   writes_.add();
   written_bytes_.add(data.size());
   if (stream_due) flusher_.request(files_.get(node), Flusher::Depth::kStream);
   if (random_due) flusher_.request(files_.get(node), Flusher::Depth::kAll);
-  if (budget_.pressing() && !stream_due && !random_due) flusher_.request_pressure();
+  if (pressing && !stream_due && !random_due) flusher_.request_pressure();
   return data.size();
 }
 

@@ -12,8 +12,6 @@
 namespace varve {
 namespace {
 
-constexpr uint64_t kNameCostBytes = 4096;  // what a new name may take of the database
-
 NewFile new_file(FileType type, mode_t mode, const Caller& caller) {
   NewFile file;
   file.type = type;
@@ -39,8 +37,8 @@ Result<Entry> Volume::make_node(Ino parent, std::string_view name, mode_t mode, 
   if (is_live(parent) && names_control(parent, name)) return Errc::kExists;
   VARVE_TRY(check_name(parent, name));
   if (target.size() > kSymlinkBytesMax) return Errc::kNameTooLong;
+  VARVE_TRY(admit_name());
   Shared shared(barrier_);
-  VARVE_TRY(admit(kNameCostBytes));
   NewFile file = new_file(type, type == FileType::kSymlink ? 0777 : mode, caller);
   file.device_major = major(device);
   file.device_minor = minor(device);
@@ -65,8 +63,8 @@ Result<Filesystem::Created> Volume::create(Ino parent, std::string_view name, mo
                                            int flags, const Caller& caller) {
   if (is_live(parent) && names_control(parent, name)) return Errc::kExists;
   VARVE_TRY(check_name(parent, name));
+  VARVE_TRY(admit_name());
   Shared shared(barrier_);
-  VARVE_TRY(admit(kNameCostBytes));
   return opened(VARVE_TRY(tree_.create(parent, name, new_file(FileType::kFile, mode, caller))),
                 flags);
 }
@@ -74,8 +72,8 @@ Result<Filesystem::Created> Volume::create(Ino parent, std::string_view name, mo
 Result<Filesystem::Created> Volume::create_unnamed(Ino parent, mode_t mode, int flags,
                                                    const Caller& caller) {
   if (!is_live(parent)) return Errc::kReadOnly;
+  VARVE_TRY(admit_name());
   Shared shared(barrier_);
-  VARVE_TRY(admit(kNameCostBytes));
   LiveEntry made = VARVE_TRY(tree_.create_orphan(parent, new_file(FileType::kFile, mode, caller)));
   Result<Created> created = opened(made, flags);
   if (created.ok()) (void)counts_.orphaned(made.ino);  // known to the kernel by now, so it stays
@@ -86,8 +84,8 @@ Result<Entry> Volume::link(Ino node, Ino new_parent, std::string_view new_name) 
   if (is_live(new_parent) && names_control(new_parent, new_name)) return Errc::kExists;
   VARVE_TRY(check_name(new_parent, new_name));
   if (!is_live(node)) return Errc::kCrossDevice;
+  VARVE_TRY(admit_name());
   Shared shared(barrier_);
-  VARVE_TRY(admit(kNameCostBytes));
   LiveEntry linked = VARVE_TRY(tree_.link(node, new_parent, new_name));
   counts_.named(node);
   return known_entry(linked);
@@ -95,6 +93,7 @@ Result<Entry> Volume::link(Ino node, Ino new_parent, std::string_view new_name) 
 
 Result<void> Volume::unlink(Ino parent, std::string_view name) {
   VARVE_TRY(check_name(parent, name));
+  VARVE_TRY(admit_removal());
   Shared shared(barrier_);
   lost_name(VARVE_TRY(tree_.unlink(parent, name)));
   return {};
@@ -110,6 +109,7 @@ Result<void> Volume::remove_directory(Ino parent, std::string_view name, const C
     return drop(*set, name);
   }
   VARVE_TRY(check_name(parent, name));
+  VARVE_TRY(admit_removal());
   Shared shared(barrier_);
   lost_name(VARVE_TRY(tree_.remove_directory(parent, name)));
   return {};
@@ -140,6 +140,7 @@ Result<void> Volume::rename(Ino parent, std::string_view name, Ino new_parent,
   } else if (flags != 0) {
     return Errc::kInvalid;
   }
+  VARVE_TRY(admit_removal());  // a name less or as many
   Shared shared(barrier_);
   if (mode != LiveTree::RenameMode::kNoReplace)
     VARVE_TRY(flush_before_replacing(parent, name, new_parent, new_name));

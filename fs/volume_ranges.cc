@@ -72,7 +72,7 @@ Result<void> Volume::allocate(Ino node, uint64_t number, int mode, uint64_t offs
   if (what != 0) return Errc::kUnsupported;
   // Nothing is reserved: what will be written may be known already. That it does not fit today is
   // said, though.
-  VARVE_TRY(admit(length));
+  VARVE_TRY(admit(length, nullptr));
   space_.forget();
   std::lock_guard content(file.content_mutex);
   std::lock_guard lock(file.mutex);
@@ -130,6 +130,7 @@ Result<size_t> Volume::copy_range(Ino from, uint64_t from_handle, uint64_t from_
   std::shared_ptr<Handle> target = VARVE_TRY(handle_of(to_handle, true));
   uint64_t wanted = std::min<uint64_t>(length, kCopyBytesMax);
   if (to_offset > kFileBytesMax - wanted) return Errc::kTooLarge;
+  VARVE_TRY(admit_name());
   Shared shared(barrier_);
   VARVE_TRY(drop_privileges(*target->live, false));
   VARVE_TRY(flusher_.flush(*source->live, Flusher::Depth::kAll));

@@ -12,7 +12,9 @@
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "dedup/base/log.h"
@@ -26,6 +28,9 @@ namespace varve {
 namespace {
 
 constexpr const char* kProgram = "mount.varve";
+// How often, and how many times, a mountpoint is looked at that is not free yet.
+constexpr auto kLookEvery = std::chrono::milliseconds(100);
+constexpr int kLooks = 20;
 constexpr const char* kHelp =
     "Usage: mount.varve STORE MOUNTPOINT [-o OPTION,...] [-f] [--passphrase-file FILE]\n"
     "       mount -t varve STORE MOUNTPOINT [-o OPTION,...]\n"
@@ -46,6 +51,9 @@ constexpr const char* kHelp =
     "  allow_other               other users than the one who mounts may use the mount\n"
     "  passphrase_file=F, key_file=F, recovery_key_file=F\n"
     "  cache=SIZE                memory for decoded data, e.g. 1G (256M)\n"
+    "  dirty=SIZE                memory for written data on its way to the disk (128M); with half "
+    "as much\n"
+    "                            again for chunks and for names that wait for theirs\n"
     "  checkpoint=TIME           take a checkpoint after TIME of change, e.g. 15m (the default); "
     "0: only at\n"
     "                            umount\n"
@@ -150,16 +158,64 @@ int probe(const std::string& path) {
   return ::statvfs(path.c_str(), &figures) == 0 ? 0 : errno;
 }
 
-// The absolute path of the mountpoint. A mount whose daemon died answers ENOTCONN: it is taken
-// away.
-Result<std::string> prepare_mountpoint(const std::string& path) {
-  const int found = probe(path);
-  if (found == ENOTCONN || found == ECONNABORTED) {
-    log_warning(path + ": a mount whose daemon had ended was still there; it is replaced");
-    if (::umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0) {
-      unmount_by_fusermount(path.c_str());
-    }
+// The mountpoint's own path: what lies above it is resolved, but nobody asks a mount that may be
+// dead.
+std::string place_of(const std::string& path) {
+  const std::filesystem::path given(path);
+  const std::filesystem::path name = given.filename();
+  std::error_code failed;
+  if (name.empty() || name == "." || name == "..") {
+    const std::filesystem::path whole = std::filesystem::weakly_canonical(given, failed);
+    return failed ? path : whole.string();
   }
+  const std::filesystem::path above =
+      std::filesystem::canonical(given.has_parent_path() ? given.parent_path() : ".", failed);
+  return failed ? path : (above / name).string();
+}
+
+// A mount of varve's whose daemon died is taken away; any other is not ours to touch.
+Result<void> replace_dead_mount(const std::string& path, const std::string& place) {
+  const std::optional<MountedThere> there = mounted_at(place);
+  if (!there) {
+    return Error(Errc::kNotFound, "mountpoint " + path + " lies in a mount whose daemon has ended");
+  }
+  if (there->type != "fuse.varve") {
+    return Error(Errc::kBusy, "mountpoint " + path + ": the mount of " + there->source + " (" +
+                                  there->type + ") there does not answer; unmount it first");
+  }
+  log_warning(place + ": the mount of " + there->source +
+              ", whose daemon had ended, was still there; it is replaced");
+  if (::umount2(place.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0) {
+    unmount_by_fusermount(place.c_str());
+  }
+  return {};
+}
+
+// Dead mounts go, also where several lie over each other. A living one of varve's stays: it may be
+// about to end, and has a moment for that.
+Result<void> clear_mountpoint(const std::string& path) {
+  const std::string place = place_of(path);
+  for (int looks = 0;; looks++) {
+    const int found = probe(path);
+    const bool dead = found == ENOTCONN || found == ECONNABORTED;
+    if (dead && looks == kLooks) {
+      return Error(Errc::kBusy, "mountpoint " + path + ": the dead mount there cannot be removed");
+    }
+    if (dead) {
+      VARVE_TRY(replace_dead_mount(path, place));
+      continue;
+    }
+    const std::optional<MountedThere> there = mounted_at(place);
+    if (!there || there->type != "fuse.varve") return {};
+    if (looks == kLooks)
+      return Error(Errc::kBusy, "mountpoint " + path + " shows " + there->source + " already");
+    std::this_thread::sleep_for(kLookEvery);
+  }
+}
+
+// The absolute path of the mountpoint, where nothing of varve's is mounted any more.
+Result<std::string> prepare_mountpoint(const std::string& path) {
+  VARVE_TRY(clear_mountpoint(path));
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return error_from_errno(errno, "mountpoint " + path);
   if (!S_ISDIR(status.st_mode)) {

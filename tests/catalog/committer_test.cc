@@ -75,6 +75,45 @@ TEST_F(CommitterTest, NoSpaceIsTriedAgain) {
   EXPECT_EQ(kv_.staged_bytes(), 0u);
 }
 
+TEST_F(CommitterTest, SpaceThatIsFoundIsUsedAtOnce) {
+  int asked = 0;
+  Committer::Options options;
+  options.find_space = [&] { return asked++ == 0; };
+  Committer committer(kv_, *tree_, *world_.ingest, options);
+  put(1000);
+  make("file");
+  base_.fail_commit(1, Errc::kNoSpace);
+  ASSERT_TRUE(committer.commit().ok());
+  EXPECT_EQ(asked, 1);
+  EXPECT_EQ(rows('w'), 1u);
+  EXPECT_EQ(kv_.staged_bytes(), 0u);
+  make("another");
+  base_.fail_commit(1, Errc::kNoSpace);
+  EXPECT_EQ(committer.commit().error().code(), Errc::kNoSpace);
+  EXPECT_GT(kv_.staged_bytes(), 0u);
+}
+
+TEST_F(CommitterTest, RowsAreBoundedAndRemovalsHaveMoreRoom) {
+  Committer::Options options;
+  options.staged_bytes_max = 10'000;
+  Committer committer(kv_, *tree_, *world_.ingest, options);
+  int made = 0;
+  const auto make_until = [&](size_t bytes) {
+    while (kv_.staged_bytes() <= bytes) make(std::to_string(made++));
+  };
+  make_until(10'000);
+  ASSERT_TRUE(committer.admit(Committer::Change::kAddition).ok()) << "a commit makes room";
+  EXPECT_EQ(kv_.staged_bytes(), 0u);
+  make_until(10'000);
+  base_.fail_commit(1, Errc::kNoSpace);
+  EXPECT_EQ(committer.admit(Committer::Change::kAddition).error().code(), Errc::kNoSpace);
+  EXPECT_TRUE(committer.admit(Committer::Change::kRemoval).ok());
+  make_until(20'000);
+  base_.fail_commit(1, Errc::kIo);
+  EXPECT_EQ(committer.admit(Committer::Change::kRemoval).error().code(), Errc::kIo);
+  EXPECT_EQ(committer.admit(Committer::Change::kAddition).error().code(), Errc::kIo) << "for good";
+}
+
 TEST_F(CommitterTest, OtherFailuresAreFinal) {
   make("file");
   base_.fail_commit(1, Errc::kIo);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <thread>
 
 #include "catalog/guard.h"
 #include "catalog/store_lock.h"
@@ -77,12 +78,29 @@ TEST_F(PlaceTest, LockNamesItsHolderAndGoesWithIt) {
     ASSERT_FALSE(second.ok());
     EXPECT_EQ(second.error().code(), Errc::kBusy);
     EXPECT_THAT(second.error().message(),
-                testing::StartsWith(root + " is mounted by " + std::to_string(getpid()) + " on "));
+                testing::StartsWith(root + " is in use by " + std::to_string(getpid()) + " on "));
     auto content = read_store_lock(root);
     ASSERT_TRUE(content.ok());
     EXPECT_THAT(*content, testing::HasSubstr("\"/mnt/b\""));
   }
   EXPECT_TRUE(StoreLock::acquire(root, "", system_clock()).ok());
+}
+
+TEST_F(PlaceTest, LockOfAHolderThatEndsIsWaitedFor) {
+  std::filesystem::create_directory(root + "/local");
+  auto first = StoreLock::acquire(root, "/mnt/b", system_clock());
+  ASSERT_TRUE(first.ok());
+  (*first)->enter(StoreLock::Stage::kMounted);
+  auto refused = StoreLock::acquire(root, "/mnt/c", system_clock());
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message(), testing::HasSubstr(" is mounted by "));
+  (*first)->enter(StoreLock::Stage::kEnding);
+  std::thread ends([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    first->reset();
+  });
+  EXPECT_TRUE(StoreLock::acquire(root, "/mnt/c", system_clock()).ok());
+  ends.join();
 }
 
 TEST_F(PlaceTest, LockOutlivesNoCrash) {

@@ -215,7 +215,7 @@ TEST_F(WorkingCopyTest, ASecondOpeningIsBusy) {
   auto second = try_open(root);
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.error().code(), Errc::kBusy);
-  EXPECT_THAT(second.error().message(), testing::HasSubstr("is mounted by"));
+  EXPECT_THAT(second.error().message(), testing::HasSubstr("is in use by"));
   crash();
   auto wrong = WorkingCopy::open(root, secret("another"), {}, metrics);
   ASSERT_FALSE(wrong.ok());

@@ -272,6 +272,26 @@ TEST_P(FullDisk, StallsAndGoesOn) {
 }
 INSTANTIATE_TEST_SUITE_P(Threads, FullDisk, testing::Values(0, 2));
 
+TEST(Ingest, AStallOfObjectsLeavesDataAlone) {
+  IngestWorld world({}, 2);
+  auto stream = world.open_stream();
+  auto tree = world.ingest->open_stream(SegmentType::kTree, Ingest::Access::kSequential);
+  world.storage.set_capacity(5 * kMiB);  // the data's pack reserves 4 MiB of them
+  ASSERT_TRUE(world.ingest->put(*stream, random_bytes(world.random, 1000)).ok());
+  ASSERT_TRUE(world.ingest->sync().ok());
+  ASSERT_TRUE(world.ingest->put(*tree, object_of(Bytes(100, 1), {})).ok());
+  EXPECT_EQ(world.ingest->seal_open(PackClass::kCatalog).error().code(), Errc::kNoSpace);
+  EXPECT_EQ(world.ingest->put(*tree, object_of(Bytes(100, 2), {})).error().code(), Errc::kNoSpace);
+  const Bytes chunk = random_bytes(world.random, 2000);
+  ASSERT_TRUE(world.ingest->put(*stream, chunk).ok());
+  auto lengths = world.ingest->sync();
+  ASSERT_TRUE(lengths.ok());
+  EXPECT_EQ(lengths->size(), 1u);
+  EXPECT_TRUE(world.fetches(world.hasher.chunk_id(chunk), chunk));
+  world.storage.set_capacity(std::nullopt);
+  EXPECT_EQ(world.ingest->seal_open(PackClass::kCatalog)->size(), 1u);
+}
+
 TEST(Ingest, AStallOfOneThreadsSealIsOverForAll) {
   IngestWorld world({}, 2);
   auto stream = world.open_stream();

@@ -31,6 +31,19 @@ sleep 0.5
 ls "$mnt" >/dev/null 2>&1 && fail "the mount is not dead"
 mount -t varve "$store" "$mnt" -o "passphrase_file=$pw"
 equal "$(cat "$mnt/set/file")" hello "file after the dead mount was replaced"
+
+say "a living mount is left alone"
+make_store "$scratch/other"
+mount.varve "$scratch/other" "$mnt" -o "passphrase_file=$pw" >"$scratch/out" 2>&1 && fail "a living mount was covered"
+grep -q "shows $store already" "$scratch/out" || { cat "$scratch/out"; fail "not told whose mount is there"; }
+equal "$(cat "$mnt/set/file")" hello "file in the mount that was left alone"
+
+say "a mount waits for the daemon that is ending"
+"$here/make_data" random "$seed" $((30 << 20)) "$mnt/set/much"
+umount -i "$mnt"  # does not wait
+mount -t varve "$store" "$mnt" -o "passphrase_file=$pw"
+"$here/make_data" random "$seed" $((30 << 20)) "$scratch/much"
+cmp "$scratch/much" "$mnt/set/much" || fail "a file differs after an umount that did not wait"
 umount "$mnt"
 
 say "options"

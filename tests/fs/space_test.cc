@@ -69,6 +69,16 @@ TEST(Space, AsksTheDiskAgainAfterAWhileOrWhenTold) {
   EXPECT_FALSE(space.admit(1).ok());
 }
 
+TEST(Space, GivesTheLastToWhoHasWaited) {
+  ToyDisk disk;
+  ToyClock clock;
+  Space space(disk, clock, [] { return uint64_t{0}; });
+  disk.available = space_reserve_bytes(disk.total);
+  EXPECT_FALSE(space.admit(1).ok());
+  EXPECT_TRUE(space.admit_last(space_last_bytes(disk.total)).ok());
+  EXPECT_FALSE(space.admit_last(1).ok());
+}
+
 TEST(Space, ReservesLittleOfASmallDisk) {
   EXPECT_LT(space_reserve_bytes(uint64_t{128} << 20), uint64_t{12} << 20);
   EXPECT_LE(space_reserve_bytes(uint64_t{1} << 50), uint64_t{576} << 20);

@@ -46,7 +46,7 @@ TEST(DirtyBudget, LetsWritersWaitUntilThereIsRoom) {
   DirtyBudget budget(100);
   budget.change(0, 150);
   EXPECT_FALSE(budget.wait_for_room(0));
-  std::thread writer([&] { EXPECT_TRUE(budget.wait_for_room(3600)); });
+  std::thread writer([&] { EXPECT_TRUE(budget.wait_for_room(3'600'000)); });
   budget.change(150, 90);
   writer.join();
   EXPECT_TRUE(budget.pressing());
