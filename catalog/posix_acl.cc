@@ -67,9 +67,15 @@ PosixAcl::Entry* PosixAcl::find(uint16_t tag) {
   return found == entries_.end() ? nullptr : &*found;
 }
 
-PosixAcl::Entry* PosixAcl::group_class() {
-  Entry* mask = find(kMask);
-  return mask != nullptr ? mask : find(kGroupObject);
+void PosixAcl::for_each_class(const std::function<void(uint16_t&, int)>& visit) {
+  Entry* const mask = find(kMask);
+  Entry* const classes[] = {find(kUserObject), mask != nullptr ? mask : find(kGroupObject),
+                            find(kOther)};
+  int shift = 6;
+  for (Entry* entry : classes) {
+    if (entry != nullptr) visit(entry->permissions, shift);
+    shift -= 3;
+  }
 }
 
 uint16_t PosixAcl::mode() const {
@@ -92,21 +98,16 @@ bool PosixAcl::is_mode_only() const {
 }
 
 void PosixAcl::set_mode(uint16_t mode) {
-  if (empty()) return;
-  find(kUserObject)->permissions = mode >> 6 & 7;
-  group_class()->permissions = mode >> 3 & 7;
-  find(kOther)->permissions = mode & 7;
+  for_each_class([mode](uint16_t& permissions, int shift) { permissions = mode >> shift & 7; });
 }
 
 uint16_t PosixAcl::restrict_to(uint16_t mode) {
   if (empty()) return mode;
-  Entry* const classes[] = {find(kUserObject), group_class(), find(kOther)};
   uint16_t allowed = 0;
-  for (int i = 0; i < 3; i++) {
-    int shift = 6 - 3 * i;
-    classes[i]->permissions = static_cast<uint16_t>(classes[i]->permissions & (mode >> shift) & 7);
-    allowed = static_cast<uint16_t>(allowed | classes[i]->permissions << shift);
-  }
+  for_each_class([&](uint16_t& permissions, int shift) {
+    permissions = static_cast<uint16_t>(permissions & (mode >> shift) & 7);
+    allowed = static_cast<uint16_t>(allowed | permissions << shift);
+  });
   return static_cast<uint16_t>((mode & 07000) | allowed);
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,8 +39,9 @@ class PosixAcl {
     uint32_t id = 0;
   };
   Entry* find(uint16_t tag);
-  /// What the group bits of the mode stand for: the mask, or without one the group.
-  Entry* group_class();
+  /// The permissions that the mode's bits stand for, with the bits' shift: user, group (the mask,
+  /// where there is one), other.
+  void for_each_class(const std::function<void(uint16_t& permissions, int shift)>& visit);
   bool is_valid() const;
 
   std::vector<Entry> entries_;

@@ -1,6 +1,8 @@
 // Packs: what a crash left, and what the index lacks.
 #include "catalog/recovery.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 

@@ -17,7 +17,7 @@ namespace varve {
 
 /// A record's key and value together; what is larger (megabytes of extended attributes) fits no
 /// object and is refused with kTooLarge.
-inline constexpr size_t kRecordBytesMax = 576 * 1024;
+inline constexpr size_t kRecordBytesMax = size_t{576} * 1024;
 
 /// Puts objects into catalog packs. One thread. After an error the writer is of no more use.
 class TreeWriter {

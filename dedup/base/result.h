@@ -71,12 +71,12 @@ Error error_from_errno(int number, std::string_view what);
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value)
-      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
-  Result(Error error)
-      : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
-  Result(Errc code)
-      : state_(std::in_place_index<1>, Error(code)) {}  // NOLINT(google-explicit-constructor)
+  // Implicit, for `return value;` and `return Errc::kNotFound;`.
+  // NOLINTBEGIN(google-explicit-constructor)
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
+  Result(Errc code) : state_(std::in_place_index<1>, Error(code)) {}
+  // NOLINTEND(google-explicit-constructor)
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
@@ -102,10 +102,10 @@ template <>
 class [[nodiscard]] Result<void> {
  public:
   Result() : state_(std::in_place_index<0>) {}
-  Result(Error error)
-      : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
-  Result(Errc code)
-      : state_(std::in_place_index<1>, Error(code)) {}  // NOLINT(google-explicit-constructor)
+  // NOLINTBEGIN(google-explicit-constructor)
+  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
+  Result(Errc code) : state_(std::in_place_index<1>, Error(code)) {}
+  // NOLINTEND(google-explicit-constructor)
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
@@ -132,6 +132,8 @@ Result<T> in_context(Result<T> result, std::string_view context) {
 #define VARVE_TRY(expression) VARVE_TRY_AS(__COUNTER__, expression)
 #define VARVE_TRY_AS(number, expression) VARVE_TRY_JOIN(number, expression)
 #define VARVE_TRY_JOIN(number, expression) VARVE_TRY_NAMED(varve_result_##number, expression)
+// `result` is a name that is declared, which parentheses cannot be around.
+// NOLINTBEGIN(bugprone-macro-parentheses)
 #define VARVE_TRY_NAMED(result, expression) \
   __extension__({                           \
     auto&& result = (expression);           \
@@ -140,3 +142,4 @@ Result<T> in_context(Result<T> result, std::string_view context) {
     }                                       \
     std::move(result).value();              \
   })
+// NOLINTEND(bugprone-macro-parentheses)
