@@ -2,8 +2,8 @@
 # Goal: after kill -9 at any moment (under rsync, tar, overwrites, snapshots and drops, at umount, while it comes back) one mount.varve brings
 # everything back that was promised, and nothing is garbage. VARVE_SEED=N chooses the moments.
 source "$(dirname "$0")/lib.sh"
-rounds=5
-if full; then rounds=400; elif [ -n "$sanitized" ]; then rounds=3; fi
+rounds=3
+if full; then rounds=400; elif [ -n "$sanitized" ]; then rounds=2; fi
 
 say "$rounds rounds, seed $seed"
 make_store
