@@ -2,7 +2,6 @@
 // /sbin/mount.varve, by fstab and systemd.
 
 #include <getopt.h>
-#include <malloc.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -25,6 +24,11 @@
 #include "fs/mount_table.h"
 #include "tools/passphrase.h"
 
+/// Read by jemalloc before main. What threads and arenas keep counts as much as what is in use: two
+/// arenas, no buffers of segments in a thread's own cache, and what is free goes back soon.
+extern "C" const char* malloc_conf;
+const char* malloc_conf = "narenas:2,tcache_max:65536,dirty_decay_ms:100,muzzy_decay_ms:0";
+
 namespace varve {
 namespace {
 
@@ -32,7 +36,6 @@ constexpr const char* kProgram = "mount.varve";
 // How often, and how many times, a mountpoint is looked at that is not free yet.
 constexpr auto kLookEvery = std::chrono::milliseconds(100);
 constexpr int kLooks = 20;
-constexpr uint64_t kLittleDirtyBytes = uint64_t{64} << 20;
 constexpr const char* kHelp =
     "Usage: mount.varve STORE MOUNTPOINT [-o OPTION,...] [-f] [--passphrase-file FILE]\n"
     "       mount -t varve STORE MOUNTPOINT [-o OPTION,...]\n"
@@ -258,16 +261,6 @@ Result<DaemonOptions> prepare(const Arguments& arguments, MountOptions mount) {
   return options;
 }
 
-// What the allocator keeps for each thread counts as much as what is in use: few arenas, and free
-// memory at their ends goes back. Where memory is to be little, every buffer is a mapping of its
-// own, which costs twice the processor's time in writing and leaves no holes.
-void bound_allocator(const MountOptions& options) {
-  (void)::mallopt(M_ARENA_MAX, 2);
-  (void)::mallopt(M_TRIM_THRESHOLD, 32 << 20);
-  const bool little = options.dirty_bytes < kLittleDirtyBytes;
-  (void)::mallopt(M_MMAP_THRESHOLD, little ? 128 << 10 : 4 << 20);
-}
-
 int report(const Error& error, int code) {
   std::fprintf(stderr, "%s: %s\n", kProgram, error.message().c_str());
   return code;
@@ -308,7 +301,6 @@ int main(int argc, char** argv) {
   Result<MountOptions> mount = parse_mount_options(arguments->options);
   if (!mount.ok()) return report(mount.error(), kExitBadUsage);
   forbid_dumps();
-  bound_allocator(*mount);
   Result<DaemonOptions> options = prepare(*arguments, std::move(mount).value());
   if (!options.ok()) {
     return report(options.error(),
