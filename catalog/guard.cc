@@ -19,23 +19,6 @@ constexpr const char* kFolder = "replica";
 constexpr const char* kPath = "replica/guard";
 constexpr size_t kGuardBytesMax = 64 * kKiB;
 
-struct Place {
-  std::string filesystem;
-  uint64_t inode = 0;
-  friend bool operator==(const Place&, const Place&) = default;
-};
-
-Result<Place> place_of(const std::string& root) {
-  const std::string folder = root + "/" + kFolder;
-  struct stat status;
-  struct statfs filesystem;
-  if (::stat(folder.c_str(), &status) != 0 || ::statfs(folder.c_str(), &filesystem) != 0) {
-    return error_from_errno(errno, folder);
-  }
-  ByteView fsid(reinterpret_cast<const uint8_t*>(&filesystem.f_fsid), sizeof filesystem.f_fsid);
-  return Place{to_hex(fsid), status.st_ino};
-}
-
 struct Parsed {
   Guard guard;
   Place place;
@@ -63,17 +46,28 @@ std::optional<Parsed> parse(ByteView bytes, const StoreId& store) {
 
 }  // namespace
 
-Result<GuardFound> read_guard(Storage& storage, const std::string& root, const StoreId& store) {
+Result<Place> place_of(const std::string& root) {
+  const std::string folder = root + "/" + kFolder;
+  struct stat status;
+  struct statfs filesystem;
+  if (::stat(folder.c_str(), &status) != 0 || ::statfs(folder.c_str(), &filesystem) != 0) {
+    return error_from_errno(errno, folder);
+  }
+  ByteView fsid(reinterpret_cast<const uint8_t*>(&filesystem.f_fsid), sizeof filesystem.f_fsid);
+  return Place{to_hex(fsid), status.st_ino};
+}
+
+Result<GuardFound> read_guard(Storage& storage, const AskPlace& place, const StoreId& store) {
   GuardFound found;
   const Result<Bytes> bytes = read_whole(storage, kPath, kGuardBytesMax);
   if (!bytes.ok() && bytes.error().code() == Errc::kNotFound) return found;
   if (!bytes.ok() && bytes.error().code() != Errc::kTooLarge) return bytes.error();
   const std::optional<Parsed> parsed = bytes.ok() ? parse(*bytes, store) : std::nullopt;
   if (!parsed) {
-    log_warning(root + "/" + kPath + ": makes no sense for this store; it counts as absent");
+    log_warning(std::string(kPath) + ": makes no sense for this store; it counts as absent");
     return found;
   }
-  if (parsed->place == VARVE_TRY(place_of(root))) {
+  if (parsed->place == VARVE_TRY(place())) {
     found.guard = parsed->guard;
   } else {
     found.moved = parsed->guard;
@@ -81,18 +75,30 @@ Result<GuardFound> read_guard(Storage& storage, const std::string& root, const S
   return found;
 }
 
-Result<void> write_guard(Storage& storage, const std::string& root, const StoreId& store,
+Result<void> write_guard(Storage& storage, const AskPlace& place, const StoreId& store,
                          const Guard& guard) {
   VARVE_TRY(storage.make_directories(kFolder));
-  const Place place = VARVE_TRY(place_of(root));
+  const Place here = VARVE_TRY(place());
   const json content = {
       {"format_version", kFormatVersion},
       {"store_id", store.hex()},
       {"replica_id", guard.replica.hex()},
       {"writer", guard.writer.hex()},
-      {"place", {{"filesystem", place.filesystem}, {"inode", place.inode}}},
+      {"place", {{"filesystem", here.filesystem}, {"inode", here.inode}}},
   };
   return write_whole(storage, kPath, as_bytes(content.dump(2) + "\n"));
+}
+
+Result<GuardFound> read_guard(Storage& storage, const std::string& root, const StoreId& store) {
+  return in_context(read_guard(
+                        storage, [&] { return place_of(root); }, store),
+                    root);
+}
+
+Result<void> write_guard(Storage& storage, const std::string& root, const StoreId& store,
+                         const Guard& guard) {
+  return write_guard(
+      storage, [&] { return place_of(root); }, store, guard);
 }
 
 }  // namespace varve

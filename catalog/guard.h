@@ -5,6 +5,7 @@
 // the original. What it says is unsigned and binds that place only.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -25,11 +26,25 @@ struct GuardFound {
   std::optional<Guard> moved;  // there is one, but it was made for another place
 };
 
-/// Reads the guard of the store at `root`, whose Storage is `storage`. A guard that makes no sense
-/// counts as absent, with a log line.
-Result<GuardFound> read_guard(Storage& storage, const std::string& root, const StoreId& store);
+/// What a copy of the directory does not have in common with it.
+struct Place {
+  std::string filesystem;  // f_fsid, hexadecimal
+  uint64_t inode = 0;      // of replica/
+  friend bool operator==(const Place&, const Place&) = default;
+};
+/// Of the store at `root`, which has its replica/.
+Result<Place> place_of(const std::string& root);
+using AskPlace = std::function<Result<Place>()>;
 
+/// Reads the guard of the store in `storage`; `place` is asked where there is one. A guard that
+/// makes no sense counts as absent, with a log line.
+Result<GuardFound> read_guard(Storage& storage, const AskPlace& place, const StoreId& store);
 /// Writes it for this place; makes replica/ if it is not there.
+Result<void> write_guard(Storage& storage, const AskPlace& place, const StoreId& store,
+                         const Guard& guard);
+
+/// The same for the store at `root`, whose Storage is `storage`.
+Result<GuardFound> read_guard(Storage& storage, const std::string& root, const StoreId& store);
 Result<void> write_guard(Storage& storage, const std::string& root, const StoreId& store,
                          const Guard& guard);
 

@@ -30,6 +30,12 @@ struct Head {
   uint32_t readable_length = 0, sealed_length = 0;
 };
 
+uint64_t decode_sequence(Decoder& in) {
+  const uint64_t sequence = in.u64();
+  if (sequence > kSequenceMax) in.fail();
+  return sequence;
+}
+
 Result<Head> decode_head(Decoder& in, const StoreId& store) {
   Head head;
   if (as_text(in.raw(kHistoryMagic.size())) != kHistoryMagic)
@@ -47,7 +53,7 @@ Result<Head> decode_head(Decoder& in, const StoreId& store) {
   envelope.store = in.id<StoreId>();
   envelope.writer = in.id<WriterId>();
   envelope.epoch = in.id<EpochId>();
-  envelope.sequence = in.u64();
+  envelope.sequence = decode_sequence(in);
   envelope.previous = in.id<FileHash>();
   envelope.time = in.i64();
   head.fresh = in.raw(kFreshBytes);
@@ -390,7 +396,7 @@ BaseRecord::Snapshot decode_base_snapshot(Decoder& in, Decoder& closed, bool ope
   BaseRecord::Snapshot snapshot;
   snapshot.hash = in.id<FileHash>();
   snapshot.writer = in.id<WriterId>();
-  snapshot.sequence = in.u64();
+  snapshot.sequence = decode_sequence(in);
   snapshot.time = in.i64();
   snapshot.header = decode_header_fields(in);
   if (opened) {
@@ -410,7 +416,7 @@ Result<BaseRecord> decode_base(const Statement& statement) {
   for (uint32_t i = 0; i < heads && !in.failed(); i++) {
     BaseRecord::Head head;
     head.writer = in.id<WriterId>();
-    head.sequence = in.u64();
+    head.sequence = decode_sequence(in);
     head.hash = in.id<FileHash>();
     base.heads.push_back(head);
   }
@@ -422,7 +428,7 @@ Result<BaseRecord> decode_base(const Statement& statement) {
   for (uint32_t i = 0; i < statements && !in.failed(); i++) {
     BaseRecord::InForce in_force;
     in_force.writer = in.id<WriterId>();
-    in_force.sequence = in.u64();
+    in_force.sequence = decode_sequence(in);
     uint32_t sealed_length = 0;
     in_force.statement = decode_statement_head(in, sealed_length);
     if (in_force.statement.type == StatementType::kBase) in.fail();

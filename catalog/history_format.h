@@ -14,6 +14,9 @@ namespace varve {
 
 enum class HistoryKind : uint8_t { kList = 1, kSnapshot = 2, kRecord = 3 };
 
+/// Sequences end long before they could wrap.
+inline constexpr uint64_t kSequenceMax = INT64_MAX;
+
 struct Envelope {
   HistoryKind kind = HistoryKind::kList;
   StoreId store;

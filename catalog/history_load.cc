@@ -112,7 +112,12 @@ void History::State::apply_statement(const WriterId& by, uint64_t sequence,
   const Result<std::string> subject = subject_of(statement);
   if (!subject.ok()) return;  // apply_record has checked it
   BaseRecord::InForce& current = in_force[*subject];
-  const bool wins = std::pair(sequence, by) > std::pair(current.sequence, current.writer);
+  bool wins = std::pair(sequence, by) > std::pair(current.sequence, current.writer);
+  if (statement.type == StatementType::kLock && !current.writer.is_zero()) {
+    // Nobody shortens a lock.
+    const Result<int64_t> until = lock_until(statement), before = lock_until(current.statement);
+    if (until.ok() && before.ok() && *until != *before) wins = *until > *before;
+  }
   if (wins) current = {by, sequence, statement};
 }
 

@@ -13,6 +13,8 @@ namespace varve {
 
 Result<void> History::State::announce(uint64_t count) {
   if (writer.is_zero()) return Error(Errc::kReadOnly, "this store is open for reading only");
+  if (highest_sequence > kSequenceMax - count)
+    return Error(Errc::kNoSpace, "this store's history has no sequence numbers left");
   if (!before_publish) return {};
   return before_publish(writer, succeeded, highest_sequence + count);
 }

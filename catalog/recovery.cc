@@ -58,38 +58,76 @@ void sealed(const PackStore::Recovered& recovered, PackStore& packs, ChunkIndex&
   if (info.pack_class == PackClass::kData) changes[key::unbundled(info.pack)] = "";
 }
 
-/// A row without an open file: the crash came between the rename of the sealed pack and the commit
-/// that says so.
-Result<void> find_sealed(const std::vector<OpenRow>& rows, PackStore& packs, ChunkIndex& index,
+/// A second file of a pack: what a recovery had sealed that was interrupted itself.
+Result<void> remove_double(const PackInfo& info, const PackRecovery& recovery) {
+  for (const PackInfo& listed : recovery.history.listed_packs()) {
+    if (listed.hash == info.hash) return {};
+  }
+  log_info(pack_path(info.pack_class, info.hash) + ": pack " + info.pack.hex() +
+           " is there twice; this one is removed");
+  return recovery.packs.remove_file(info);
+}
+
+/// A sealed pack that nothing says anything of; its bytes are not believed before they are hashed,
+/// for it may be on its way in.
+Result<void> adopt_pack(const PackInfo& info, const PackRecovery& recovery, KvBatch& changes) {
+  Result<void> whole = recovery.packs.check_hash(info);
+  if (!whole.ok() && whole.error().code() != Errc::kCorrupt) return whole;
+  if (!whole.ok()) {
+    log_warning(whole.error().message() + "; it counts as absent");
+    return {};
+  }
+  recovery.packs.add(info);
+  Result<PackIndex> content = recovery.packs.read_index(info.pack);
+  if (!content.ok()) {
+    recovery.packs.remove(info.pack);
+    return {};
+  }
+  sealed({info, std::move(content).value()}, recovery.packs, recovery.index, changes);
+  return {};
+}
+
+/// Sealed files that the table does not have: the crash came between a pack's rename and the commit
+/// that says so. `rows` are of packs that are not in writing any more.
+Result<void> find_sealed(const std::vector<OpenRow>& rows, const PackRecovery& recovery,
                          KvBatch& changes) {
-  if (rows.empty()) return {};
-  std::map<PackId, PackInfo> here;
-  const std::vector<PackInfo> files = VARVE_TRY(packs.list_files());
-  for (const PackInfo& info : files) here.emplace(info.pack, info);
+  if (rows.empty() && recovery.closed) return {};
+  std::set<PackId> expected;
+  for (const OpenRow& row : rows) expected.insert(row.pack);
+  const WriterId writer = recovery.history.writer();
+  for (const auto& [info, by] : VARVE_TRY(recovery.packs.list_strangers())) {
+    if (recovery.packs.find(info.pack)) {
+      if (by == writer) VARVE_TRY(remove_double(info, recovery));
+    } else if (by == writer || expected.contains(info.pack)) {
+      VARVE_TRY(adopt_pack(info, recovery, changes));
+    }
+  }
   for (const OpenRow& row : rows) {
-    const auto found = here.find(row.pack);
-    if (found == here.end()) {
-      log_error("pack " + row.pack.hex() +
-                " was in writing and is missing: what was written last (" +
-                std::to_string(row.length) + " bytes of it) cannot be read");
-      continue;
-    }
-    packs.add(found->second);
-    Result<PackIndex> content = packs.read_index(row.pack);
-    if (!content.ok()) {
-      log_error("pack " + row.pack.hex() + ": " + content.error().message());
-      continue;
-    }
-    sealed({found->second, std::move(content).value()}, packs, index, changes);
+    if (recovery.packs.find(row.pack)) continue;
+    log_error("pack " + row.pack.hex() + " was in writing and is missing: what was written last (" +
+              std::to_string(row.length) + " bytes of it) cannot be read");
   }
   return {};
+}
+
+/// As of a pack in writing: it goes to no run before it is sealed.
+void index_waiting(const PackId& pack, const PackIndex& content, ChunkIndex& index) {
+  for (uint32_t i = 0; i < content.segments.size(); i++) {
+    const IndexedSegment& segment = content.segments[i];
+    const auto first = content.chunks.begin() + segment.first_chunk;
+    index.add(pack, i, {first, first + segment.chunk_count});
+  }
 }
 
 Result<void> recover_open(const OpenRow& row, PackStore& packs, ChunkIndex& index,
                           KvBatch& changes) {
   auto recovered = packs.recover(row.pack, row.length);
-  if (!recovered.ok() && recovered.error().code() == Errc::kNoSpace) return recovered.error();
-  if (!recovered.ok()) {
+  if (!recovered.ok() && recovered.error().code() == Errc::kNoSpace) {
+    log_warning("the store's disk is full: pack " + row.pack.hex() +
+                " is read where it is, and sealed when there is space");
+    const std::optional<PackIndex> waiting = packs.waiting_index(row.pack);
+    if (waiting) index_waiting(row.pack, *waiting, index);
+  } else if (!recovered.ok()) {
     log_error("local/open/" + row.pack.hex() + ": " + recovered.error().message() +
               "; the file is kept, what lies in it cannot be read");
   } else if (!*recovered) {
@@ -112,7 +150,8 @@ void index_from_pack(const PackInfo& info, PackStore& packs, ChunkIndex& index) 
 
 }  // namespace
 
-Result<KvBatch> recover_packs(KvView& view, PackStore& packs, ChunkIndex& index) {
+Result<KvBatch> recover_packs(KvView& view, const PackRecovery& recovery) {
+  PackStore& packs = recovery.packs;
   const auto tell = [&](std::string_view, std::string_view value) -> Result<void> {
     packs.add(VARVE_TRY(decode_pack(value)));
     return {};
@@ -130,9 +169,9 @@ Result<KvBatch> recover_packs(KvView& view, PackStore& packs, ChunkIndex& index)
       missing.push_back(row);
       continue;
     }
-    VARVE_TRY(recover_open(row, packs, index, changes));
+    VARVE_TRY(recover_open(row, packs, recovery.index, changes));
   }
-  VARVE_TRY(find_sealed(missing, packs, index, changes));
+  VARVE_TRY(find_sealed(missing, recovery, changes));
   for (const PackId& pack : open) {
     if (!named.contains(pack)) VARVE_TRY(packs.remove_open(pack));
   }
@@ -170,6 +209,10 @@ void reindex_lost_packs(PackStore& packs, ChunkIndex& index) {
   for (const PackId& pack : index.take_lost_packs()) {
     const std::optional<PackInfo> info = packs.find(pack);
     if (info) index_from_pack(*info, packs, index);
+  }
+  for (const PackInfo& info : packs.take_returned()) {
+    log_info(pack_path(info.pack_class, info.hash) + " is here again");
+    index_from_pack(info, packs, index);
   }
 }
 

@@ -17,20 +17,30 @@
 namespace varve {
 
 /// Tells `packs` of the sealed packs in the table, and seals what a crash left open:
-///   row and open file           authenticated from the front, cut, sealed
+///   row and open file           authenticated from the front, cut, sealed; on a full disk it
+///                               stays open and readable, and is sealed with the next snapshot
 ///   open file without a row     nothing refers to it: removed
 ///   row without an open file    sealed already, but not written down: found by the pack id in its
-///   header
+///                               header
+///   sealed file without a row   of the present writer: adopted, for a snapshot that was published
+///                               just before the crash may need it; of others: left alone
 /// Damage is logged and kept, and the rest goes on. Returns the changes of the table.
-Result<KvBatch> recover_packs(KvView& view, PackStore& packs, ChunkIndex& index);
+struct PackRecovery {
+  const History& history;
+  PackStore& packs;
+  ChunkIndex& index;
+  bool closed = false;  // the working copy was closed in order: no sealed file is without its row
+};
+Result<KvBatch> recover_packs(KvView& view, const PackRecovery& recovery);
 
 /// Adds the indexes of the sealed packs that the runs on disk do not have; forgets packs that are
 /// not here. A pack whose index cannot be read is logged, and its chunks are stored anew when they
 /// come again.
 void complete_index(Storage& storage, PackStore& packs, ChunkIndex& index);
 
-/// Indexes anew the packs whose run was found damaged while it was read. What cannot be read is
-/// logged, and known again after the next opening. Any thread.
+/// Indexes anew the packs whose run was found damaged while it was read, and those that were
+/// missing and are here again. What cannot be read is logged, and known again after the next
+/// opening. Any thread.
 void reindex_lost_packs(PackStore& packs, ChunkIndex& index);
 
 /// For a rebuild: tells `packs` of every listed pack, logs how many of them are missing, and

@@ -38,7 +38,7 @@
 // row and marks the top alone: its content is in the link table and in no directory.
 //
 // Meta names: schema, generation, next_tree, figures and a set's number: each an encoded integer or
-// as live_tree says.
+// as live_tree says; closed: empty, there from the end of a mount in order to the next one.
 //
 // A *tree* is one instance of a set's live tree: revert gives the set a new instance, whose top
 // directory is a stub, and leaves the old one to be erased as garbage. File numbers belong to the

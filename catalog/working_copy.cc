@@ -19,7 +19,7 @@ WorkingCopy::WorkingCopy(std::unique_ptr<State> state) : state_(std::move(state)
 WorkingCopy::~WorkingCopy() = default;
 
 void WorkingCopy::enter(StoreLock::Stage stage, std::string_view trouble) {
-  state_->lock->enter(stage, trouble);
+  if (state_->lock) state_->lock->enter(stage, trouble);
 }
 
 const std::string& WorkingCopy::root() const {
@@ -56,7 +56,7 @@ PackStore& WorkingCopy::packs() {
   return *state_->packs;
 }
 Storage& WorkingCopy::storage() {
-  return *state_->storage;
+  return state_->storage;
 }
 Ballast& WorkingCopy::ballast() {
   return *state_->ballast;
@@ -67,7 +67,15 @@ Ballast& WorkingCopy::ballast() {
 Result<void> WorkingCopy::State::seal_packs() {
   VARVE_TRY(committer->seal_open(PackClass::kData));
   VARVE_TRY(committer->seal_open(PackClass::kCatalog));
+  KvBatch closed;
+  closed.emplace(key::meta(kClosed), "");
+  staged->apply(std::move(closed));
   return committer->commit();
+}
+
+Result<void> WorkingCopy::State::write_guard_here() {
+  return write_guard(
+      storage, [this] { return world->place(); }, config.store_id, *guard);
 }
 
 Result<void> WorkingCopy::State::name_writer_in_guard() {
@@ -76,7 +84,7 @@ Result<void> WorkingCopy::State::name_writer_in_guard() {
   for (const SnapshotInfo& checkpoint : history->checkpoints()) {
     if (checkpoint.writer != writer) continue;
     guard->writer = writer;
-    return write_guard(*storage, root, config.store_id, *guard);
+    return write_guard_here();
   }
   return {};
 }
@@ -90,6 +98,7 @@ WorkingCopy::State::~State() {
   staged.reset();
   fetch.reset();
   ingest.reset();
+  finisher.reset();
   compressors.reset();
   index.reset();
   packs.reset();

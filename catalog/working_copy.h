@@ -15,6 +15,7 @@
 #include "catalog/live_tree.h"
 #include "catalog/snapshotter.h"
 #include "catalog/store_lock.h"
+#include "catalog/world.h"
 #include "dedup/chunker.h"
 #include "dedup/fetch.h"
 #include "dedup/ingest.h"
@@ -32,8 +33,13 @@ class WorkingCopy {
     std::string mountpoint;  // for who meets the lock
     bool read_only = false;  // nothing is published; what a crash left is finished all the same
   };
-  /// `root` is the store's directory. kBusy "mounted by PID on HOST" if another process has it.
+  /// `root` is the store's directory on this machine. kBusy "mounted by PID on HOST" if another
+  /// process has it.
   static Result<std::unique_ptr<WorkingCopy>> open(const std::string& root,
+                                                   const AccessSecret& secret,
+                                                   const Options& options, Metrics& metrics);
+  /// The same in a world that is given; open_world(root) makes the real one.
+  static Result<std::unique_ptr<WorkingCopy>> open(std::unique_ptr<World> world,
                                                    const AccessSecret& secret,
                                                    const Options& options, Metrics& metrics);
   /// The last call before the destructor: takes a checkpoint if something changed, seals what is

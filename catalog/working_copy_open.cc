@@ -5,9 +5,7 @@
 #include "catalog/recovery.h"
 #include "catalog/schema.h"
 #include "catalog/working_copy_state.h"
-#include "dedup/base/lmdb_kv.h"
 #include "dedup/base/log.h"
-#include "dedup/base/posix_storage.h"
 
 namespace varve {
 
@@ -44,11 +42,18 @@ Result<bool> is_empty(KvView& view) {
 Result<std::unique_ptr<WorkingCopy>> WorkingCopy::open(const std::string& root,
                                                        const AccessSecret& secret,
                                                        const Options& options, Metrics& metrics) {
-  auto state = std::make_unique<State>(root, options, metrics);
+  return open(VARVE_TRY(open_world(root)), secret, options, metrics);
+}
+
+Result<std::unique_ptr<WorkingCopy>> WorkingCopy::open(std::unique_ptr<World> world,
+                                                       const AccessSecret& secret,
+                                                       const Options& options, Metrics& metrics) {
+  const std::shared_ptr<World> shared = std::move(world);
+  auto state = std::make_unique<State>(shared, options, metrics);
   Result<void> opened = state->open(secret);
   const bool full = !opened.ok() && opened.error().code() == Errc::kNoSpace;
   if (full && state->ballast && state->ballast->give()) {
-    state = std::make_unique<State>(root, options, metrics);
+    state = std::make_unique<State>(shared, options, metrics);
     opened = state->open(secret);
   }
   VARVE_TRY(std::move(opened));
@@ -68,16 +73,15 @@ Result<void> WorkingCopy::State::open(const AccessSecret& secret) {
 }
 
 Result<void> WorkingCopy::State::open_files(const AccessSecret& secret) {
-  storage = VARVE_TRY(open_posix_storage(root));
-  config = VARVE_TRY(in_context(read_store_config(*storage), root));
-  VARVE_TRY(storage->make_directories("local"));
-  lock = VARVE_TRY(StoreLock::acquire(root, options.mountpoint, clock));
-  ballast.emplace(*storage);
+  config = VARVE_TRY(in_context(read_store_config(storage), root));
+  VARVE_TRY(storage.make_directories("local"));
+  lock = VARVE_TRY(world->lock(options.mountpoint));
+  ballast.emplace(storage);
   if (!options.read_only) ballast->take_if_room();
-  keyring.emplace(VARVE_TRY(open_keyring(*storage, config, secret)));
+  keyring.emplace(VARVE_TRY(open_keyring(storage, config, secret)));
   for (const char* folder :
        {"packs", "catalog", "lists", "snapshots", "records", kDatabase, kOpenPacks, kIndex}) {
-    VARVE_TRY(storage->make_directories(folder));
+    VARVE_TRY(storage.make_directories(folder));
   }
   return {};
 }
@@ -97,23 +101,22 @@ Result<void> WorkingCopy::State::move_aside(const std::string& why) {
   kv.reset();
   const std::string base = std::string(kRefused) + utc_name(clock.now());
   std::string name = base;
-  for (int i = 2; VARVE_TRY(storage->exists("local/" + name)); i++) {
+  for (int i = 2; VARVE_TRY(storage.exists("local/" + name)); i++) {
     name = base + "-" + std::to_string(i);
   }
   const std::string folder = "local/" + name;
   log_warning("the working copy in local/ is refused: " + why + "; it is moved to " + folder);
-  VARVE_TRY(storage->make_directories(folder));
-  VARVE_TRY(storage->rename(kDatabase, folder + "/db"));
-  VARVE_TRY(storage->rename(kOpenPacks, folder + "/open"));
-  VARVE_TRY(storage->make_directories(kDatabase));
-  VARVE_TRY(storage->make_directories(kOpenPacks));
+  VARVE_TRY(storage.make_directories(folder));
+  VARVE_TRY(storage.rename(kDatabase, folder + "/db"));
+  VARVE_TRY(storage.rename(kOpenPacks, folder + "/open"));
+  VARVE_TRY(storage.make_directories(kDatabase));
+  VARVE_TRY(storage.make_directories(kOpenPacks));
   remove_older_refused(root, name);
   return {};
 }
 
 Result<void> WorkingCopy::State::open_database() {
-  const std::string path = root + "/" + kDatabase;
-  Result<std::unique_ptr<Kv>> opened = open_lmdb_kv(path);
+  Result<std::unique_ptr<Kv>> opened = world->open_database(kDatabase);
   if (opened.ok()) {
     kv = std::move(opened).value();
     const std::unique_ptr<KvView> view = VARVE_TRY(kv->view());
@@ -127,14 +130,15 @@ Result<void> WorkingCopy::State::open_database() {
   VARVE_TRY(move_aside(opened.ok() ? "it is of another version or another store"
                                    : opened.error().message()));
   rebuild = true;
-  kv = VARVE_TRY(open_lmdb_kv(path));
+  kv = VARVE_TRY(world->open_database(kDatabase));
   return {};
 }
 
 // History and the writer.
 
 Result<void> WorkingCopy::State::open_history() {
-  GuardFound found = VARVE_TRY(read_guard(*storage, root, config.store_id));
+  GuardFound found = VARVE_TRY(read_guard(
+      storage, [this] { return world->place(); }, config.store_id));
   guard = found.guard;
   if (!guard) {
     fresh_guard = true;
@@ -143,14 +147,14 @@ Result<void> WorkingCopy::State::open_history() {
     }
     // Until this place's writer has a checkpoint, a rebuild goes by the newest one of any.
     guard = Guard{random.id<ReplicaId>(), WriterId()};
-    VARVE_TRY(write_guard(*storage, root, config.store_id, *guard));
+    VARVE_TRY(write_guard_here());
   }
-  history = VARVE_TRY(History::open(*storage, *keyring, clock, random, guard->replica));
+  history = VARVE_TRY(History::open(storage, *keyring, clock, random, guard->replica));
   return {};
 }
 
 Result<void> WorkingCopy::State::choose_writer() {
-  std::optional<WriterHead> head = VARVE_TRY(read_writer_head(*storage));
+  std::optional<WriterHead> head = VARVE_TRY(read_writer_head(storage));
   std::string renewed;
   const bool is_new = !head || rebuild;
   if (is_new) {
@@ -170,11 +174,11 @@ Result<void> WorkingCopy::State::choose_writer() {
     log_warning(renewed + "; it goes on as writer " + head->writer.hex());
   }
   // What stands there is not written again: on a full disk that would keep the store from mounting.
-  if (is_new || !renewed.empty()) VARVE_TRY(write_writer_head(*storage, *head));
+  if (is_new || !renewed.empty()) VARVE_TRY(write_writer_head(storage, *head));
   history->become(head->writer, head->succeeded);
   history->before_publish([this](const WriterId& writer, const std::vector<WriterId>& succeeded,
                                  uint64_t sequence) -> Result<void> {
-    return write_writer_head(*storage, {writer, sequence, succeeded});
+    return write_writer_head(storage, {writer, sequence, succeeded});
   });
   return {};
 }
@@ -184,12 +188,15 @@ Result<void> WorkingCopy::State::choose_writer() {
 Result<void> WorkingCopy::State::open_packs() {
   hasher = std::make_unique<Hasher>(*keyring);
   chunker = std::make_unique<Chunker>(*keyring, config.chunker);
-  packs = std::make_unique<PackStore>(*storage, *keyring, random, history->writer(), metrics);
-  index = VARVE_TRY(open_chunk_index(*storage, root, kIndex));
+  packs = std::make_unique<PackStore>(storage, *keyring, random, history->writer(), metrics);
+  index = VARVE_TRY(open_chunk_index(storage, root, kIndex));
   const std::unique_ptr<KvView> view = VARVE_TRY(kv->view());
-  KvBatch changes = VARVE_TRY(recover_packs(*view, *packs, *index));
+  const std::string closed_row = key::meta(kClosed);
+  const bool closed = VARVE_TRY(view->get(closed_row)).has_value();
+  KvBatch changes = VARVE_TRY(recover_packs(*view, {*history, *packs, *index, closed || rebuild}));
+  if (closed) changes[closed_row] = std::nullopt;
   if (rebuild) changes.merge(VARVE_TRY(rebuild_packs(*history, *packs, *index)));
-  complete_index(*storage, *packs, *index);
+  complete_index(storage, *packs, *index);
   // Of a rebuild nothing is stored before all of it is.
   staged = std::make_unique<StagedKv>(*kv);
   if (rebuild) {
@@ -207,11 +214,13 @@ Result<void> WorkingCopy::State::open_packs() {
 Result<void> WorkingCopy::State::open_pipeline() {
   size_t threads = options.threads;
   if (threads == 0) threads = std::max(1U, std::thread::hardware_concurrency());
-  compressors = make_thread_pool("varve-compress", threads, kCompressionQueue);
-  read_ahead = make_thread_pool("varve-ahead", kReadAheadThreads, kReadAheadQueue);
+  compressors = world->make_executor("varve-compress", threads, kCompressionQueue);
+  finisher = world->make_executor("varve-seal", 1, kFinishingPacksMax);
+  read_ahead = world->make_executor("varve-ahead", kReadAheadThreads, kReadAheadQueue);
   Ingest::Options ingest_options;
   ingest_options.pending_bytes_max = options.pending_bytes_max;
   ingest_options.compression_level = options.compression_level;
+  ingest_options.finisher = finisher.get();
   ingest = std::make_unique<Ingest>(*packs, *index, *hasher, *compressors, metrics, ingest_options);
   fetch = std::make_unique<Fetch>(*packs, *index, ingest.get(), read_ahead.get(), metrics,
                                   options.cache_bytes);
@@ -235,7 +244,7 @@ Result<void> WorkingCopy::State::open_tree() {
   committing.find_space = [this] { return ballast->give(); };
   committer = std::make_unique<Committer>(*staged, *tree, *ingest, std::move(committing));
   snapshotter = std::make_unique<Snapshotter>(*staged, *tree, *committer, *ingest, *index, *packs,
-                                              *fetch, *history, *storage);
+                                              *fetch, *history, storage);
   if (rebuild) VARVE_TRY(rebuild_tree());
   return {};
 }
@@ -257,12 +266,12 @@ Result<void> WorkingCopy::State::rebuild_tree() {
     }
     std::vector<WriterId> succeeded = history->succeeded();
     succeeded.push_back(*trees.writer);
-    VARVE_TRY(write_writer_head(*storage, {history->writer(), 0, succeeded}));
+    VARVE_TRY(write_writer_head(storage, {history->writer(), 0, succeeded}));
     history->become(history->writer(), succeeded);
     VARVE_TRY(adopt_live_trees(trees, *history, *tree, *staged));
   } else {
     guard->writer = history->writer();  // nobody has published anything: this one will
-    VARVE_TRY(write_guard(*storage, root, config.store_id, *guard));
+    VARVE_TRY(write_guard_here());
   }
   if (staged->freeze()) VARVE_TRY(staged->commit_frozen({}));
   return {};

@@ -7,29 +7,29 @@
 #include <set>
 
 #include "catalog/ballast.h"
-#include "catalog/guard.h"
-#include "catalog/store_lock.h"
 #include "catalog/unfold.h"
 #include "catalog/working_copy.h"
 #include "catalog/writer_head.h"
-#include "dedup/base/executor.h"
-#include "dedup/base/kv.h"
 #include "dedup/base/metrics.h"
 
 namespace varve {
 
+/// The row that is there while nothing has the working copy open that was closed in order.
+inline constexpr std::string_view kClosed = "closed";
+
 struct WorkingCopy::State {
-  State(std::string root_in, const Options& options_in, Metrics& metrics_in)
-      : root(std::move(root_in)), options(options_in), metrics(metrics_in) {}
+  State(std::shared_ptr<World> world_in, const Options& options_in, Metrics& metrics_in)
+      : world(std::move(world_in)), options(options_in), metrics(metrics_in) {}
   ~State();
 
-  const std::string root;
+  const std::shared_ptr<World> world;
+  const std::string root = world->root();
   const Options options;
   Metrics& metrics;
-  Clock& clock = system_clock();
-  Random& random = system_random();
+  Clock& clock = world->clock();
+  Random& random = world->random();
+  Storage& storage = world->storage();
 
-  std::unique_ptr<Storage> storage;
   StoreConfig config;
   std::unique_ptr<StoreLock> lock;
   std::optional<Ballast> ballast;
@@ -41,7 +41,7 @@ struct WorkingCopy::State {
   std::unique_ptr<History> history;
   std::unique_ptr<Chunker> chunker;
   std::unique_ptr<Hasher> hasher;
-  std::unique_ptr<Executor> compressors, read_ahead;
+  std::unique_ptr<Executor> compressors, finisher, read_ahead;
   std::unique_ptr<PackStore> packs;
   std::unique_ptr<ChunkIndex> index;
   std::unique_ptr<Ingest> ingest;
@@ -70,6 +70,7 @@ struct WorkingCopy::State {
   Result<void> take_first_checkpoint();
   Result<void> release_orphans();
 
+  Result<void> write_guard_here();
   /// Puts the writer into the guard, once it has published what a rebuild can go on from.
   Result<void> name_writer_in_guard();
   /// What was in writing becomes sealed packs, known to the table.

@@ -71,6 +71,8 @@ Result<ChunkBytes> Fetch::State::by_index(const ChunkId& id, std::optional<Error
                                                  place->segment, place->pack.hex()));
     } else {
       reason = std::move(found).error();
+      // Else what is written anew would be taken for known, and be nowhere.
+      if (packs.is_missing(place->pack)) index.remove_pack(place->pack);
     }
   }
   const Errc code = reason && reason->code() == Errc::kIo ? Errc::kIo : Errc::kCorrupt;

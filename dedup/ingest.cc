@@ -148,7 +148,9 @@ Result<void> Ingest::State::admit(SegmentType type, size_t bytes) {
 
 Result<bool> Ingest::State::is_known(const ChunkId& id) {
   if (pending.contains(id)) return true;
-  return VARVE_TRY(index.find(id)).has_value();
+  const Result<std::optional<ChunkPlace>> place = index.find(id);
+  // A damaged run of the index costs space: what it may have known is stored once more.
+  return place.ok() && place->has_value();
 }
 
 Result<PendingChunks::Outcome> Ingest::State::store(SegmentBuilder& builder,
@@ -227,6 +229,7 @@ Result<std::vector<OpenPackLength>> Ingest::sync() {
 
 Result<std::vector<PackStore::Recovered>> Ingest::seal_open(PackClass pack_class) {
   VARVE_TRY(state_->flush());
+  VARVE_TRY(state_->pipeline.finish_waiting());
   VARVE_TRY(state_->pipeline.seal(pack_class));
   return state_->pipeline.take_sealed();
 }

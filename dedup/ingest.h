@@ -30,14 +30,18 @@ struct OpenPackLength {
   uint64_t length = 0;
 };
 
+/// Full packs that wait for the disk; then appending waits too.
+inline constexpr size_t kFinishingPacksMax = 8;
+
 class Ingest {
  public:
   struct Options {
     size_t pending_bytes_max = 64u
                                << 20;  // chunks in memory that are in no pack yet; put blocks above
     int compression_level = 3;
+    Executor* finisher = nullptr;  // brings packs to their end; nullptr: a thread of the Ingest's
   };
-  /// `compressors` runs compression; it must outlive the Ingest.
+  /// `compressors` runs compression; it, and the finisher, must outlive the Ingest.
   Ingest(PackStore& packs, ChunkIndex& index, const Hasher& hasher, Executor& compressors,
          Metrics& metrics, Options options);
   ~Ingest();
@@ -67,8 +71,8 @@ class Ingest {
   /// flush, then everything appended is durable; the open packs' lengths, to be committed. A pack
   /// may fill up and be sealed meanwhile: one that is here and in take_sealed is sealed.
   Result<std::vector<OpenPackLength>> sync();
-  /// flush, then seals the open packs of the class; what was sealed since the last call (full packs
-  /// included), with indexes.
+  /// flush, then seals the open packs of the class, and those that recovery had no space for; what
+  /// was sealed since the last call (full packs included), with indexes.
   Result<std::vector<PackStore::Recovered>> seal_open(PackClass pack_class);
   /// Packs that filled up and were sealed since the last call of this or seal_open; any class.
   std::vector<PackStore::Recovered> take_sealed();

@@ -9,8 +9,6 @@
 namespace varve {
 namespace {
 
-constexpr size_t kFinishingPacksMax =
-    8;  // full packs that wait for the disk; then appending waits too
 constexpr int64_t kRetryIntervalNs = 200'000'000;
 
 }  // namespace
@@ -26,17 +24,17 @@ PackPipeline::PackPipeline(PackStore& packs, ChunkIndex& index, PendingChunks& p
           metrics.gauge("varve_pending_bytes", "Chunks in memory that are in no pack yet")),
       compressed_bytes_(
           metrics.counter("varve_ingest_compressed_bytes_total", "New chunks after compression")),
-      finisher_(make_thread_pool("varve-seal", 1, kFinishingPacksMax)) {
+      own_finisher_(options.finisher != nullptr
+                        ? nullptr
+                        : make_thread_pool("varve-seal", 1, kFinishingPacksMax)),
+      finisher_(options.finisher != nullptr ? *options.finisher : *own_finisher_) {
   lanes_[0].pack_class = PackClass::kData;
   lanes_[1].pack_class = PackClass::kCatalog;
 }
 
 PackPipeline::~PackPipeline() {
-  {
-    Lock lock(mutex_);
-    changed_.wait(lock, [this] { return tasks_ == 0; });
-  }
-  finisher_.reset();
+  Lock lock(mutex_);
+  changed_.wait(lock, [this] { return tasks_ == 0; });
 }
 
 // Errors and stalls.
@@ -211,7 +209,7 @@ Result<void> PackPipeline::make_room(Lane& lane, const PreparedSegment& segment)
       Lock lock(mutex_);
       hand_over(lane, true);
     }
-    finisher_->run([this] { finish_packs(); });
+    start_finishing();
   }
   if (lane.writer) return {};
   std::shared_ptr<PackStore::Writer> writer = VARVE_TRY(packs_.create(lane.pack_class));
@@ -226,6 +224,19 @@ void PackPipeline::hand_over(Lane& lane, bool full) {
   finishing_.push_back({std::move(lane.writer), full});
   lane.writer = nullptr;
   finish_begun_++;
+}
+
+void PackPipeline::start_finishing() {
+  {
+    Lock lock(mutex_);
+    tasks_++;
+  }
+  finisher_.run([this] {
+    finish_packs();
+    Lock lock(mutex_);
+    tasks_--;
+    changed_.notify_all();
+  });
 }
 
 void PackPipeline::finish_packs() {
@@ -292,7 +303,8 @@ Result<std::vector<OpenPackLength>> PackPipeline::sync() {
     auto length = writer->sync();
     if (!length.ok()) {
       lock.lock();
-      note(finish_stalled_, length.error());
+      // Without space it is the lane that waits, whose append has found none.
+      if (length.error().code() != Errc::kNoSpace) note(finish_stalled_, length.error());
       return std::move(length).error();
     }
     lengths.push_back({writer->pack(), writer->pack_class(), *length});
@@ -300,6 +312,14 @@ Result<std::vector<OpenPackLength>> PackPipeline::sync() {
   lock.lock();
   VARVE_TRY(wait_finished(lock, target));
   return lengths;
+}
+
+Result<void> PackPipeline::finish_waiting() {
+  return packs_.finish_waiting([this](PackStore::Recovered sealed) {
+    index_.add_pack(sealed.info.pack, sealed.index);
+    Lock lock(mutex_);
+    sealed_.push_back(std::move(sealed));
+  });
 }
 
 Result<void> PackPipeline::seal(PackClass pack_class) {
@@ -318,7 +338,7 @@ Result<void> PackPipeline::seal(PackClass pack_class) {
     VARVE_TRY(check());
     return no_space();
   }
-  finisher_->run([this] { finish_packs(); });
+  start_finishing();
   lock.lock();
   return wait_finished(lock, target);
 }

@@ -43,6 +43,8 @@ class PackPipeline {
   Result<void> wait_appended();
   /// All that is appended is durable: the lengths of the packs in writing.
   Result<std::vector<OpenPackLength>> sync();
+  /// Packs of before a crash that found no space for their end are sealed.
+  Result<void> finish_waiting();
   /// The open pack of the class, if there is one, is sealed, and all that filled up before.
   Result<void> seal(PackClass pack_class);
   std::vector<PackStore::Recovered> take_sealed();
@@ -71,6 +73,7 @@ class PackPipeline {
   void drain(Lane& lane, bool retry);
   Result<void> append(Lane& lane, const PendingSegment& segment);
   Result<void> make_room(Lane& lane, const PreparedSegment& segment);
+  void start_finishing();
   void finish_packs();
   void hand_over(Lane& lane, bool full);
   Result<void> wait_finished(Lock& lock, uint64_t target);
@@ -107,7 +110,8 @@ class PackPipeline {
   std::optional<Error> first_error_;
   std::atomic<bool> has_failed_ = false;
 
-  std::unique_ptr<Executor> finisher_;  // last: its threads end first
+  const std::unique_ptr<Executor> own_finisher_;  // last: its threads end first
+  Executor& finisher_;
 };
 
 }  // namespace varve

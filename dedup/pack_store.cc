@@ -159,6 +159,33 @@ Result<std::shared_ptr<const DecodedSegment>> PackStore::read_segment(const Pack
   return state_->report(pack, segment, decoded.error());
 }
 
+bool PackStore::is_missing(const PackId& pack) {
+  const std::optional<PackInfo> info = find(pack);
+  if (!info) return false;
+  const Result<bool> there = state_->storage.exists(pack_path(info->pack_class, info->hash));
+  if (!there.ok() || *there) return false;
+  std::lock_guard lock(state_->mutex);
+  state_->missing.insert(pack);
+  return true;
+}
+
+std::vector<PackInfo> PackStore::take_returned() {
+  std::set<PackId> missing;
+  {
+    std::lock_guard lock(state_->mutex);
+    missing = state_->missing;
+  }
+  std::vector<PackInfo> returned;
+  for (const PackId& pack : missing) {
+    const std::optional<PackInfo> info = find(pack);
+    if (info && is_missing(pack)) continue;
+    if (info) returned.push_back(*info);
+    std::lock_guard lock(state_->mutex);
+    state_->missing.erase(pack);
+  }
+  return returned;
+}
+
 Result<PackIndex> PackStore::read_index(const PackId& pack) {
   if (!find(pack)) return Error(Errc::kNotFound, "pack " + pack.hex() + " is not known here");
   auto reader = state_->reader(pack);

@@ -52,12 +52,26 @@ class PackStore {
   /// Reads, opens, decodes and checks one segment of a sealed pack or of one in writing. kNotFound,
   /// and no line in the log, if the pack is not known or has no such segment: a stale hint.
   Result<std::shared_ptr<const DecodedSegment>> read_segment(const PackId& pack, uint32_t segment);
+  /// Whether the storage says that the pack's file is not there; then, once it is there again,
+  /// take_returned gives it.
+  bool is_missing(const PackId& pack);
+  std::vector<PackInfo> take_returned();
   /// The sealed index from the pack's end.
   Result<PackIndex> read_index(const PackId& pack);
 
   /// The files under packs/ and catalog/ whose names are well-formed, with header and length as
   /// found; their bytes are not hashed.
   Result<std::vector<PackInfo>> list_files();
+  /// The same, of those alone that were not told of: known ones are not looked at.
+  struct Stranger {
+    PackInfo info;
+    WriterId writer;
+  };
+  Result<std::vector<Stranger>> list_strangers();
+  /// Reads all of the file; kCorrupt if its bytes do not hash to its name.
+  Result<void> check_hash(const PackInfo& info);
+  /// Removes the file of a pack that nothing refers to.
+  Result<void> remove_file(const PackInfo& info);
 
   // Writing; used by Ingest alone.
 
@@ -69,12 +83,19 @@ class PackStore {
     PackInfo info;
     PackIndex index;
   };
-  /// After a crash: authenticates local/open/<pack> from the front. Everything below
-  /// `committed_length` must be whole, else kCorrupt and the file stays; the rest is cut off, index
-  /// and trailer are written, and the pack is sealed. A pack with no segment is removed: nullopt.
-  /// kNotFound if there is no such file: then it was sealed before the crash, and list_files finds
-  /// it.
+  /// After a crash: authenticates local/open/<pack> from the front. What is whole is kept, the rest
+  /// behind `committed_length` cut off, index and trailer are written, and the pack is sealed.
+  /// Damage below `committed_length` is logged and stays in its place as segments that do not open,
+  /// each of one chunk that nothing asks for; segments behind it that can be found are kept. A pack
+  /// with no segment is removed: nullopt. kNotFound if there is no such file: then it was sealed
+  /// before the crash, and list_strangers finds it. kCorrupt if not even the header is whole; the
+  /// file stays. kNoSpace: the pack is readable, and waits in local/open/ for finish_waiting.
   Result<std::optional<Recovered>> recover(const PackId& pack, uint64_t committed_length);
+  /// What is in a pack that recover has left waiting; nullopt if it does not wait.
+  std::optional<PackIndex> waiting_index(const PackId& pack) const;
+  /// Seals the packs that wait, as far as there is space; `sealed` is told of each. One thread at a
+  /// time.
+  Result<void> finish_waiting(const std::function<void(Recovered)>& sealed);
   /// The packs found in local/open/.
   Result<std::vector<PackId>> list_open();
   Result<void> remove_open(const PackId& pack);

@@ -1,6 +1,7 @@
 // What the parts of PackStore share; included by them alone.
 #pragma once
 
+#include <map>
 #include <mutex>
 #include <set>
 #include <unordered_map>
@@ -22,6 +23,8 @@ struct PackStore::State {
   void sealed_now(const PackStore::Recovered& recovered, std::shared_ptr<PackReader> reader);
   /// The reader of a pack in writing, or of a sealed one. kNotFound if the pack is not known.
   Result<std::shared_ptr<PackReader>> reader(const PackId& pack);
+  /// The pack found no space for its end: it is read where it is.
+  Result<void> wait_for_space(std::shared_ptr<UnfinishedPack> pack);
   /// Says what is wrong with a pack, to the log at the first time; the error to give.
   Error report(const PackId& pack, uint32_t segment, const Error& error);
 
@@ -43,6 +46,8 @@ struct PackStore::State {
   LruMap<PackId, std::shared_ptr<const SegmentTable>, IdHash>
       tables;  // outlive the files: cheap to keep, dear to read
   std::unordered_map<PackId, std::set<uint32_t>, IdHash> damaged;  // segments reported
+  std::map<PackId, std::shared_ptr<UnfinishedPack>> waiting;       // recovered, without space
+  std::set<PackId> missing;                                        // asked for while not there
 };
 
 /// Any failure of a whole pack counts under this number.

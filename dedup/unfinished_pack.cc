@@ -2,30 +2,13 @@
 
 namespace varve {
 
-namespace {
-
-/// A sync that found no space is no reason to wait for some: what it was to keep may be gone, and
-/// no sync is tried twice.
-Error sync_error(const Error& error) {
-  if (error.code() != Errc::kNoSpace) return error;
-  return Error(Errc::kIo, "no space for what was written already: " + error.message());
-}
-
-Result<void> sync_dir(Storage& storage, const std::string& path) {
-  auto synced = storage.sync_dir(path);
-  if (!synced.ok()) return sync_error(synced.error());
-  return {};
-}
-
-}  // namespace
-
 Result<void> PackFolders::make(const std::string& parent, const std::string& folder) {
   const std::string path = parent + "/" + folder;
   std::lock_guard lock(mutex_);
   if (durable_.contains(path)) return {};
   // Also a folder that exists may be one that the last crash has left in memory only.
   VARVE_TRY(storage_.make_directories(path));
-  VARVE_TRY(sync_dir(storage_, parent));
+  VARVE_TRY(storage_.sync_dir(parent));
   durable_.insert(path);
   return {};
 }
@@ -100,8 +83,10 @@ Result<uint64_t> UnfinishedPack::sync() {
   }
   auto synced = file->sync();
   if (synced.ok()) return length;
+  // A write beside this one found no space and has broken the descriptor: no sync was tried.
+  if (synced.error().code() == Errc::kNoSpace) return std::move(synced).error();
   std::lock_guard lock(mutex_);
-  if (!first_error_) first_error_ = sync_error(synced.error());
+  if (!first_error_) first_error_ = std::move(synced).error();
   return *first_error_;
 }
 
@@ -155,8 +140,8 @@ Result<void> UnfinishedPack::publish() {
   VARVE_TRY(folders_.make(parent, folder));
   if (!renamed_) VARVE_TRY(storage_.rename(open_pack_path(info_.pack), path));
   renamed_ = true;
-  VARVE_TRY(sync_dir(storage_, parent + "/" + folder));
-  VARVE_TRY(sync_dir(storage_, kOpenPackFolder));
+  VARVE_TRY(storage_.sync_dir(parent + "/" + folder));
+  VARVE_TRY(storage_.sync_dir(kOpenPackFolder));
   return {};
 }
 

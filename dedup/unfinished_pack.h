@@ -40,6 +40,7 @@ class UnfinishedPack {
   const std::shared_ptr<StorageFile>& file() const { return file_; }
   uint32_t segment_count() const { return static_cast<uint32_t>(index_.segments.size()); }
   size_t chunk_count() const { return index_.chunks.size(); }
+  const PackIndex& index() const { return index_; }
   uint64_t length() const { return length_; }
 
   /// The error that made this object useless, if one did.

@@ -101,8 +101,7 @@ Flusher::Flusher(Parts parts, size_t threads)
                                       "Flushes that failed; the data stayed in memory")),
       flushes_(parts.metrics.counter("varve_flushes_total",
                                      "Times that a file's dirty data was brought into chunks")) {
-  for (size_t i = 0; i < std::max<size_t>(threads, 1); i++)
-    threads_.emplace_back([this] { work(); });
+  for (size_t i = 0; i < threads; i++) threads_.emplace_back([this] { work(); });
 }
 
 Flusher::~Flusher() {
@@ -250,6 +249,7 @@ std::optional<Error> Flusher::failing() const {
 }
 
 void Flusher::push(Job job) {
+  if (threads_.empty()) return run(std::move(job));
   {
     std::lock_guard lock(mutex_);
     queue_.push_back(std::move(job));
@@ -324,13 +324,16 @@ void Flusher::work() {
       job = std::move(queue_.front());
       queue_.pop_front();
     }
-    if (job.depth == Depth::kAll)
-      job.file->queued = false;  // what is written from now on asks anew
-    Result<void> done = flush(*job.file, job.depth);
-    if (job.depth == Depth::kStream) job.file->stream_queued = false;
-    job.file.reset();
-    if (job.done) job.done(std::move(done));
+    run(std::move(job));
   }
+}
+
+void Flusher::run(Job job) {
+  if (job.depth == Depth::kAll) job.file->queued = false;  // what is written from now on asks anew
+  Result<void> done = flush(*job.file, job.depth);
+  if (job.depth == Depth::kStream) job.file->stream_queued = false;
+  job.file.reset();
+  if (job.done) job.done(std::move(done));
 }
 
 }  // namespace varve

@@ -1,8 +1,9 @@
 // Brings dirty data into chunks and the tree: when a stream has enough of it, at close, fsync, by
 // age, under pressure.
 //
-// flush() works in the caller's thread, request() in one of a few threads of this object's own; one
-// file is worked on by one thread at a time (its content_mutex). What cannot be flushed stays dirty
+// flush() works in the caller's thread, request() in one of a few threads of this object's own (in
+// the caller's, where it has none); one file is worked on by one thread at a time (its
+// content_mutex). What cannot be flushed stays dirty
 // and readable; the error is latched in the file's state and logged.
 #pragma once
 
@@ -71,6 +72,7 @@ class Flusher {
   void latch(FileState& file, const Error& error);
   void push(Job job);
   void work();
+  void run(Job job);
 
   Parts parts_;
   Metric& failures_;

@@ -38,7 +38,7 @@ struct StatxOut {
 };
 static_assert(sizeof(StatxIn) == 24 && sizeof(struct statx) == 256 && sizeof(StatxOut) == 288);
 
-constexpr size_t kBody = sizeof(fuse_in_header);
+constexpr size_t kRawBody = sizeof(fuse_in_header);
 
 Caller caller_of(const fuse_in_header& header, mode_t umask = 0) {
   return {header.uid, header.gid, static_cast<pid_t>(header.pid), umask};
@@ -112,7 +112,7 @@ fuse_open_out open_out_of(const OpenFile& file) {
 void answer_tmpfile(Filesystem& filesystem, int fd, const fuse_in_header& header,
                     ByteView request) {
   fuse_create_in in;
-  if (!read_part(request, kBody, in)) return answer_error(fd, header, EINVAL);
+  if (!read_part(request, kRawBody, in)) return answer_error(fd, header, EINVAL);
   Result<Filesystem::Created> created = filesystem.create_unnamed(
       header.nodeid, in.mode, static_cast<int>(in.flags), caller_of(header, in.umask));
   if (!created.ok()) return answer_error(fd, header, "O_TMPFILE", created.error());
@@ -156,7 +156,7 @@ struct statx statx_of(const Attributes& attributes) {
 
 void answer_statx(Filesystem& filesystem, int fd, const fuse_in_header& header, ByteView request) {
   StatxIn in;
-  if (!read_part(request, kBody, in)) return answer_error(fd, header, EINVAL);
+  if (!read_part(request, kRawBody, in)) return answer_error(fd, header, EINVAL);
   std::optional<uint64_t> handle;
   if (in.getattr_flags & FUSE_GETATTR_FH) handle = in.fh;
   Result<Entry> entry = filesystem.get_attributes(header.nodeid, handle);
@@ -170,8 +170,8 @@ void answer_statx(Filesystem& filesystem, int fd, const fuse_in_header& header, 
 void answer_setxattr(Filesystem& filesystem, int fd, const fuse_in_header& header,
                      ByteView request) {
   fuse_setxattr_in in;
-  if (!read_part(request, kBody, in)) return answer_error(fd, header, EINVAL);
-  const std::string_view rest = as_text(request.subspan(kBody + sizeof in));
+  if (!read_part(request, kRawBody, in)) return answer_error(fd, header, EINVAL);
+  const std::string_view rest = as_text(request.subspan(kRawBody + sizeof in));
   const size_t name_end = rest.find('\0');
   if (name_end == rest.npos || rest.size() - name_end - 1 < in.size)
     return answer_error(fd, header, EINVAL);

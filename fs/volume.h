@@ -32,7 +32,7 @@ class Volume final : public Filesystem {
  public:
   struct Options {
     uint64_t dirty_bytes_max = uint64_t{128} << 20;
-    size_t flush_threads = 2;
+    size_t flush_threads = 2;  // 0: who asks for a flush does it
     bool append_only_snapshots = false;
     bool read_only = false;  // the kernel refuses changes of files; here, of snapshots
     ControlDirectory::Texts texts;

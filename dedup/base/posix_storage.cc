@@ -30,6 +30,13 @@ auto retry_interrupted(Call call) {
   return result;
 }
 
+/// What was to be kept may be gone: no reason to wait for space and go on.
+Error sync_error(int number, const std::string& what) {
+  Error error = error_from_errno(number, what);
+  if (error.code() != Errc::kNoSpace) return error;
+  return Error(Errc::kIo, "no space for what was written already: " + error.message());
+}
+
 class PosixFile final : public StorageFile {
  public:
   PosixFile(UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
@@ -68,7 +75,7 @@ class PosixFile final : public StorageFile {
     VARVE_TRY(check_whole());
     // Interrupted or not, a sync that failed is never tried again: the kernel may have dropped what
     // it could not write.
-    if (::fsync(fd_.get()) != 0) return break_with(error_from_errno(errno, "syncing " + path_));
+    if (::fsync(fd_.get()) != 0) return break_with(sync_error(errno, "syncing " + path_));
     return {};
   }
 
@@ -193,7 +200,7 @@ class PosixStorage final : public Storage {
     UniqueFd directory = VARVE_TRY(open_directory(path));
     // EINVAL: a filesystem that has no such thing; its names are as durable as it makes them.
     if (::fsync(directory.get()) == 0 || errno == EINVAL) return {};
-    Error error = error_from_errno(errno, "syncing directory " + path);
+    Error error = sync_error(errno, "syncing directory " + path);
     std::lock_guard lock(mutex_);
     return broken_directories_.emplace(path, std::move(error)).first->second;
   }

@@ -7,7 +7,10 @@
 // rename, unlink) until sync_dir of its directory.
 //
 // An object whose write or sync has failed is broken and stays so: every later write or sync on it
-// answers the first error, because a sync that succeeds after one that failed proves nothing.
+// answers the first error, because a sync that succeeds after one that failed proves nothing. A
+// sync (of a file, of a directory) that finds no space itself is kIo, for what it was to keep may
+// be gone: kNoSpace from sync means that an earlier write found none, and what was written before
+// that one is as it was.
 #pragma once
 
 #include <memory>

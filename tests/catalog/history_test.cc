@@ -181,6 +181,21 @@ TEST_F(HistoryTest, ALockWinsAgainstADropUntilItsDate) {
   EXPECT_THAT(names("web"), IsEmpty());
 }
 
+TEST_F(HistoryTest, NoLaterStatementShortensALock) {
+  auto first = take("web", "monday");
+  const int64_t now = clock.now() / 1'000'000'000;
+  ASSERT_TRUE(history->publish_record({lock_statement(first->hash, now + 1000)}).ok());
+  ASSERT_TRUE(history->publish_record({lock_statement(first->hash, now + 10)}).ok());
+  for (const bool anew : {false, true}) {
+    if (anew) reopen();
+    clock.advance(20'000'000'000);
+    EXPECT_EQ(history->drop(first->hash).error().code(), Errc::kPermission);
+  }
+  ASSERT_TRUE(history->publish_record({lock_statement(first->hash, now + 2000)}).ok());
+  clock.advance(1'000'000'000'000);
+  EXPECT_EQ(history->drop(first->hash).error().code(), Errc::kPermission) << "it may be lengthened";
+}
+
 TEST_F(HistoryTest, TheNewestStatementOnASubjectIsInForce) {
   const SetId set = set_named("web");
   ASSERT_TRUE(history->publish_record({policy_statement(set, "1")}).ok());

@@ -65,6 +65,30 @@ TEST(Fetch, DamageIsNeverGivenOutAndAnotherCopyIsTaken) {
       std::ranges::equal(world.fetch->chunk(id, ChunkPlace{first[0].info.pack, 0})->bytes, a));
 }
 
+TEST(Fetch, WhatLayInAMissingPackIsStoredAgain) {
+  IngestWorld world;
+  auto stream = world.open_stream();
+  const Bytes a = random_bytes(world.random, 100);
+  const ChunkId id = world.ingest->put(*stream, a)->id;
+  const PackInfo info = world.ingest->seal_open(PackClass::kData)->front().info;
+  const std::string path = pack_path(info.pack_class, info.hash);
+  const Bytes file = *read_whole(world.storage, path, kPackBytes);
+  world.reopen();
+  world.packs->add(info);
+  Ingest ingest(*world.packs, *world.index, world.hasher, *world.executor, world.metrics, {});
+  Fetch fetch(*world.packs, *world.index, &ingest, nullptr, world.metrics, kMiB);
+  ASSERT_TRUE(world.storage.unlink(path).ok());
+  EXPECT_EQ(fetch.chunk(id).error().code(), Errc::kCorrupt);
+  auto again = ingest.open_stream(SegmentType::kChunks, Ingest::Access::kSequential);
+  EXPECT_TRUE(ingest.put(*again, a)->is_new) << "else the new file would be lost with the old one";
+  ASSERT_TRUE(ingest.flush().ok());
+  EXPECT_TRUE(std::ranges::equal(fetch.chunk(id)->bytes, a));
+  EXPECT_TRUE(world.packs->take_returned().empty());
+  ASSERT_TRUE(write_whole(world.storage, path, file).ok());
+  EXPECT_EQ(world.packs->take_returned(), std::vector<PackInfo>{info});
+  EXPECT_TRUE(world.packs->take_returned().empty());
+}
+
 TEST(Fetch, PrefetchedSegmentsAreHits) {
   IngestWorld world;
   auto stream = world.open_stream();

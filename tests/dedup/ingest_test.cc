@@ -49,6 +49,26 @@ TEST(Ingest, RefusesWhatIsNoChunk) {
   EXPECT_TRUE(world.fetches(put->id, largest));
 }
 
+TEST(Ingest, ADamagedRunOfTheIndexCostsSpaceAlone) {
+  IngestWorld world;
+  world.index = open_chunk_index(world.storage, "local/index").value();
+  Ingest ingest(*world.packs, *world.index, world.hasher, *world.executor, world.metrics, {});
+  auto stream = ingest.open_stream(SegmentType::kChunks, Ingest::Access::kSequential);
+  const Bytes a = random_bytes(world.random, 100);
+  ASSERT_TRUE(ingest.put(*stream, a)->is_new);
+  ASSERT_TRUE(ingest.seal_open(PackClass::kData).ok());
+  ASSERT_TRUE(world.index->settle().ok());
+  EXPECT_FALSE(ingest.put(*stream, a)->is_new);
+  for (const std::string& path : world.storage.files()) {
+    if (path.starts_with("local/index/run-")) {
+      ASSERT_TRUE(world.storage.flip_bit(path, 8 * 4096 + 100));
+    }
+  }
+  auto put = ingest.put(*stream, a);
+  ASSERT_TRUE(put.ok()) << put.error().message();
+  EXPECT_TRUE(put->is_new);
+}
+
 TEST(Ingest, WhatWasSyncedSurvivesThePower) {
   IngestWorld world;
   auto stream = world.open_stream();

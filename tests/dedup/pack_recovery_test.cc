@@ -61,27 +61,94 @@ TEST(PackRecovery, EveryCutLengthKeepsTheWholeSegments) {
   }
 }
 
-TEST(PackRecovery, LessThanCommittedIsDamageAndStays) {
-  OpenPack open(3);
-  for (size_t length = 0; length < open.ends[2]; length += 7) {
+TEST(PackRecovery, LessThanCommittedIsDamageOfWhatIsGoneAlone) {
+  for (size_t length = 0; length < 3 * 95 + kPackHeaderBytes; length += 7) {
+    OpenPack open(3);
+    ASSERT_LT(length, open.ends[3]);
     open.restart_with(ByteView(open.bytes).first(length));
-    auto recovered = open.world.packs->recover(open.id, open.ends[2]);
-    ASSERT_FALSE(recovered.ok()) << length;
-    EXPECT_EQ(recovered.error().code(), Errc::kCorrupt);
-    EXPECT_NE(recovered.error().message().find(open.path), std::string::npos);
-    EXPECT_EQ(read_whole(open.world.storage, open.path, kPackBytes).value().size(), length);
+    auto recovered = open.world.packs->recover(open.id, open.ends[3]);
+    const size_t whole = open.whole_segments(length);
+    if (length < open.ends[0] + kSealedSegmentHeaderBytes) {  // not even its keys are sure
+      ASSERT_FALSE(recovered.ok()) << length;
+      EXPECT_EQ(recovered.error().code(), Errc::kCorrupt);
+      EXPECT_NE(recovered.error().message().find(open.path), std::string::npos);
+      EXPECT_EQ(read_whole(open.world.storage, open.path, kPackBytes).value().size(), length);
+      continue;
+    }
+    ASSERT_TRUE(recovered.ok()) << length << ": " << recovered.error().message();
+    for (uint32_t i = 0; i < whole; i++)
+      EXPECT_TRUE(open.world.reads(open.id, i, *open.segments[i])) << length;
+    EXPECT_EQ(open.world.packs->read_segment(open.id, static_cast<uint32_t>(whole)).error().code(),
+              Errc::kCorrupt)
+        << length;
   }
 }
 
-TEST(PackRecovery, EveryFlippedBitIsFound) {
-  OpenPack open(2);
+/// Which of the segments can be read after the recovery of these bytes; empty if none was done.
+std::vector<bool> readable_after(OpenPack& open, const Bytes& bytes) {
+  open.restart_with(bytes);
+  auto recovered = open.world.packs->recover(open.id, open.bytes.size());
+  std::vector<bool> result;
+  if (!recovered.ok()) return result;
+  const PackInfo info = (*recovered)->info;
+  open.world.reopen();
+  open.world.packs->add(info);
+  EXPECT_TRUE(open.world.packs->read_index(info.pack).ok()) << "its form is that of any pack";
+  for (uint32_t i = 0; i < open.segments.size(); i++)
+    result.push_back(open.world.reads(open.id, i, *open.segments[i]));
+  EXPECT_TRUE(open.world.storage.unlink(pack_path(info.pack_class, info.hash)).ok());
+  return result;
+}
+
+TEST(PackRecovery, AFlippedBitCostsItsSegmentAlone) {
+  OpenPack open(3);
   for (size_t byte = 0; byte < open.bytes.size(); byte++) {
     Bytes changed = open.bytes;
     changed[byte] ^= static_cast<uint8_t>(1u << (byte % 8));
-    open.restart_with(changed);
-    EXPECT_FALSE(open.world.packs->recover(open.id, open.bytes.size()).ok()) << byte;
-    EXPECT_EQ(read_whole(open.world.storage, open.path, kPackBytes).value(), changed);
+    const std::vector<bool> readable = readable_after(open, changed);
+    if (byte < kPackHeaderBytes) {
+      EXPECT_TRUE(readable.empty()) << "without its header nothing opens, and all stays";
+      EXPECT_EQ(read_whole(open.world.storage, open.path, kPackBytes).value(), changed);
+      continue;
+    }
+    const size_t damaged = open.whole_segments(byte);
+    ASSERT_EQ(readable.size(), 3u) << byte;
+    for (size_t i = 0; i < 3; i++)
+      EXPECT_EQ(readable[i], i != damaged) << byte << ", segment " << i;
   }
+}
+
+TEST(PackRecovery, SegmentsBehindALongGapAreFound) {
+  for (size_t lost = 1; lost <= 3; lost++) {
+    OpenPack open(6);
+    Bytes changed = open.bytes;
+    const auto from = static_cast<ptrdiff_t>(open.ends[1]);
+    std::fill(changed.begin() + from, changed.begin() + static_cast<ptrdiff_t>(open.ends[1 + lost]),
+              uint8_t{0});
+    const std::vector<bool> readable = readable_after(open, changed);
+    ASSERT_EQ(readable.size(), 6u) << lost;
+    for (size_t i = 0; i < 6; i++) EXPECT_EQ(readable[i], i < 1 || i > lost) << lost << ": " << i;
+  }
+}
+
+TEST(PackRecovery, WithoutSpaceItWaitsAndIsRead) {
+  OpenPack open(3);
+  open.restart_with(open.bytes);
+  open.world.storage.set_capacity(open.bytes.size() + 10);
+  EXPECT_EQ(open.world.packs->recover(open.id, open.ends[3]).error().code(), Errc::kNoSpace);
+  for (uint32_t i = 0; i < 3; i++) EXPECT_TRUE(open.world.reads(open.id, i, *open.segments[i]));
+  EXPECT_EQ(open.world.packs->waiting_index(open.id)->segments.size(), 3u);
+  const auto nobody = [](PackStore::Recovered) { FAIL(); };
+  EXPECT_EQ(open.world.packs->finish_waiting(nobody).error().code(), Errc::kNoSpace);
+  open.world.storage.set_capacity(std::nullopt);
+  std::vector<PackInfo> sealed;
+  ASSERT_TRUE(open.world.packs
+                  ->finish_waiting([&](PackStore::Recovered one) { sealed.push_back(one.info); })
+                  .ok());
+  ASSERT_EQ(sealed.size(), 1u);
+  EXPECT_FALSE(open.world.packs->waiting_index(open.id));
+  EXPECT_TRUE(open.world.packs->list_open()->empty());
+  for (uint32_t i = 0; i < 3; i++) EXPECT_TRUE(open.world.reads(open.id, i, *open.segments[i]));
 }
 
 TEST(PackRecovery, WhatFollowsTheCommittedPartMayBeAnything) {

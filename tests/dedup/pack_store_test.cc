@@ -174,6 +174,22 @@ TEST(PackWriter, NoSpaceIsTriedAgainWithTheSameBytes) {
   EXPECT_TRUE(world.reads(writer->pack(), 1, *second));
 }
 
+TEST(PackWriter, ASyncBesideAWriteWithoutSpaceIsNotFinal) {
+  PackWorld world;
+  world.storage.set_capacity(4 * kMiB + 5000);
+  auto writer = world.packs->create(PackClass::kData).value();
+  auto first = make_segment(world.random, world.hasher, {4 * kMiB - 2000});
+  auto second = make_segment(world.random, world.hasher, {100000});
+  ASSERT_TRUE(writer->append(first->prepared).ok());
+  ASSERT_EQ(writer->append(second->prepared).error().code(), Errc::kNoSpace);
+  EXPECT_EQ(writer->sync().error().code(), Errc::kNoSpace) << "the write broke the descriptor";
+  world.storage.set_capacity(std::nullopt);
+  ASSERT_TRUE(writer->append(second->prepared).ok());
+  EXPECT_TRUE(writer->sync().ok());
+  ASSERT_TRUE(writer->finish(false).ok());
+  EXPECT_TRUE(world.reads(writer->pack(), 1, *second));
+}
+
 TEST(PackWriter, FinishWithoutSpaceIsTriedAgain) {
   PackWorld world;
   world.storage.set_capacity(4 * kMiB);

@@ -21,6 +21,14 @@ void apply_torn(Bytes& content, const DataEffect& effect, std::mt19937_64& rando
   }
 }
 
+void settled(Node& node) {
+  node.pending.clear();
+  node.current = node.durable;
+  node.reserved = 0;
+  uint64_t bits = uint64_t{node.current.size()} * 8;
+  node.flipped_bits.erase(node.flipped_bits.lower_bound(bits), node.flipped_bits.end());
+}
+
 }  // namespace
 
 std::string directory_of(const std::string& path) {
@@ -51,11 +59,12 @@ void settle_bytes(Node& node, std::mt19937_64& random) {
         break;
     }
   }
-  node.pending.clear();
-  node.current = node.durable;
-  node.reserved = 0;
-  uint64_t bits = uint64_t{node.current.size()} * 8;
-  node.flipped_bits.erase(node.flipped_bits.lower_bound(bits), node.flipped_bits.end());
+  settled(node);
+}
+
+void settle_bytes(Node& node, bool kept) {
+  if (kept) node.durable = node.current;
+  settled(node);
 }
 
 void apply_effect(Names& names, const NameEffect& effect) {

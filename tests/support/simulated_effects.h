@@ -26,6 +26,7 @@ void apply_effect(Bytes& content, const DataEffect& effect);
 
 /// A file's bytes, whatever its names.
 struct Node {
+  uint64_t number = 0;  // in the order of making: names may hold random digits
   Bytes current, durable;
   std::vector<DataEffect> pending;
   std::set<uint64_t> flipped_bits;
@@ -33,6 +34,8 @@ struct Node {
 };
 /// What of a file's bytes is there after the power cut.
 void settle_bytes(Node& node, std::mt19937_64& random);
+/// The same where all that was not synced is kept, or lost.
+void settle_bytes(Node& node, bool kept);
 
 using NodePtr = std::shared_ptr<Node>;
 

@@ -62,6 +62,7 @@ Result<std::unique_ptr<KvView>> SimulatedKv::view() {
 }
 
 Result<void> SimulatedKv::commit(const KvBatch& batch) {
+  if (power_ != nullptr) power_->announce_effect();
   std::lock_guard lock(mutex_);
   for (auto& [key, value] : batch) {
     if (key.empty() || key.size() > kKeyBytesMax) return invalid_key();
@@ -97,6 +98,14 @@ void SimulatedKv::power_cut(uint64_t seed) {
   std::mt19937_64 random(seed);
   if (under_way_ && random() % 2 == 0) committed_ = under_way_;
   under_way_.reset();
+}
+
+std::unique_ptr<SimulatedKv> SimulatedKv::copy_of(SimulatedPower* power) const {
+  auto copy = std::make_unique<SimulatedKv>(power);
+  std::lock_guard lock(mutex_);
+  copy->committed_ = committed_;
+  copy->under_way_ = under_way_;
+  return copy;
 }
 
 SimulatedKv::Map SimulatedKv::contents() const {

@@ -24,6 +24,8 @@ class SimulatedKv final : public Kv {
   void fail_commit(uint64_t nth, Errc code);
   /// The commit that was under way when the power went has happened or not, by the seed.
   void power_cut(uint64_t seed);
+  /// The same contents, on a machine of its own.
+  std::unique_ptr<SimulatedKv> copy_of(SimulatedPower* power) const;
   /// What is committed now.
   Map contents() const;
 

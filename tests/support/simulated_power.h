@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 
 namespace varve {
 
@@ -28,6 +29,13 @@ class SimulatedPower {
   }
   bool is_off() const { return effects_.load() > last_.load(); }
 
+  /// Called before every effect while the power is on, with nothing locked: the disks are as a cut
+  /// at this moment meets them (copy_of of each).
+  void before_effects(std::function<void()> watch) { watch_ = std::move(watch); }
+  void announce_effect() {
+    if (watch_ && !is_off()) watch_();
+  }
+
   /// The power goes with the effect after `effects` more.
   void stop_after(uint64_t effects) { last_ = effects_.load() + effects; }
   void restore() { last_ = UINT64_MAX; }
@@ -36,6 +44,7 @@ class SimulatedPower {
  private:
   std::atomic<uint64_t> effects_{0};
   std::atomic<uint64_t> last_{UINT64_MAX};
+  std::function<void()> watch_;
 };
 
 }  // namespace varve

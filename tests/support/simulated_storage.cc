@@ -48,7 +48,17 @@ struct SimulatedStorage::State {
   std::optional<uint64_t> capacity;
   Countdown failing_write, failing_sync, failing_read;
   std::map<std::string, Error> broken_directories;
+  uint64_t nodes_made = 0;
 
+  NodePtr new_node() {
+    auto node = std::make_shared<Node>();
+    node->number = ++nodes_made;
+    return node;
+  }
+  /// Asked before the lock is taken.
+  void announce() const {
+    if (power != nullptr) power->announce_effect();
+  }
   SimulatedPower::State effect() const {
     return power == nullptr ? SimulatedPower::State::kOn : power->effect();
   }
@@ -121,6 +131,7 @@ class SimulatedFile final : public StorageFile {
   }
 
   Result<void> write_at(uint64_t offset, ByteView bytes) override {
+    state_->announce();
     std::lock_guard lock(state_->mutex);
     VARVE_TRY(check_writable());
     if (state_->failing_write.strikes())
@@ -137,12 +148,14 @@ class SimulatedFile final : public StorageFile {
   }
 
   Result<void> truncate(uint64_t length) override {
+    state_->announce();
     std::lock_guard lock(state_->mutex);
     VARVE_TRY(check_writable());
     return change({true, length, {}});
   }
 
   Result<void> sync() override {
+    state_->announce();
     std::lock_guard lock(state_->mutex);
     VARVE_TRY(check_alive());
     if (broken_) return *broken_;
@@ -233,18 +246,20 @@ Result<std::unique_ptr<StorageFile>> SimulatedStorage::open_write(const std::str
 }
 
 Result<std::unique_ptr<StorageFile>> SimulatedStorage::create(const std::string& path) {
+  state_->announce();
   std::lock_guard lock(state_->mutex);
   VARVE_TRY(state_->check_parent(path));
   if (state_->current.contains(path) || state_->directories.contains(path)) {
     return Error(Errc::kExists, "opening " + path + ": the name is taken");
   }
-  auto node = std::make_shared<Node>();
+  NodePtr node = state_->new_node();
   VARVE_TRY(state_->change_names({"", path, node}));
   return std::unique_ptr<StorageFile>(
       std::make_unique<SimulatedFile>(state_, std::move(node), path, true));
 }
 
 Result<void> SimulatedStorage::rename(const std::string& from, const std::string& to) {
+  state_->announce();
   std::lock_guard lock(state_->mutex);
   VARVE_TRY(state_->check_parent(to));
   auto found = state_->current.find(from);
@@ -256,6 +271,7 @@ Result<void> SimulatedStorage::rename(const std::string& from, const std::string
 }
 
 Result<void> SimulatedStorage::unlink(const std::string& path) {
+  state_->announce();
   std::lock_guard lock(state_->mutex);
   VARVE_TRY(state_->check_power());
   auto found = state_->current.find(path);
@@ -277,6 +293,7 @@ Result<void> SimulatedStorage::make_directories(const std::string& path) {
 }
 
 Result<void> SimulatedStorage::sync_dir(const std::string& path) {
+  state_->announce();
   std::lock_guard lock(state_->mutex);
   auto broken = state_->broken_directories.find(path);
   if (broken != state_->broken_directories.end()) return broken->second;
@@ -335,12 +352,12 @@ Result<StorageSpace> SimulatedStorage::space() {
   return StorageSpace{total, total > used ? total - used : 0};
 }
 
-void SimulatedStorage::power_cut(uint64_t seed) {
+void SimulatedStorage::power_cut(uint64_t seed, Unsynced unsynced) {
   std::lock_guard lock(state_->mutex);
   std::mt19937_64 random(seed);
   state_->boot++;
   for (const NameEffect& effect : state_->pending_names) {
-    switch (random() % 3) {
+    switch (unsynced == Unsynced::kBySeed ? random() % 3 : unsynced == Unsynced::kKept ? 0 : 2) {
       case 0:
         apply_effect(state_->durable, effect);
         break;
@@ -356,9 +373,47 @@ void SimulatedStorage::power_cut(uint64_t seed) {
   state_->broken_directories.clear();
   std::set<Node*> settled;
   for (auto& [path, node] : state_->durable) {
-    if (settled.insert(node.get()).second) simulated::settle_bytes(*node, random);
+    if (!settled.insert(node.get()).second) continue;
+    if (unsynced != Unsynced::kBySeed) {
+      simulated::settle_bytes(*node, unsynced == Unsynced::kKept);
+      continue;
+    }
+    std::mt19937_64 of_node(seed * 0x9e3779b97f4a7c15U + node->number);
+    simulated::settle_bytes(*node, of_node);
   }
   state_->current = state_->durable;
+}
+
+std::unique_ptr<SimulatedStorage> SimulatedStorage::copy_of(SimulatedPower* power) const {
+  auto copy = std::make_unique<SimulatedStorage>(power);
+  std::lock_guard lock(state_->mutex);
+  std::map<const Node*, NodePtr> copies;
+  auto copied = [&](const NodePtr& node) {
+    NodePtr& made = copies[node.get()];
+    if (!made) made = std::make_shared<Node>(*node);
+    return made;
+  };
+  State& to = *copy->state_;
+  for (auto& [path, node] : state_->current) to.current[path] = copied(node);
+  for (auto& [path, node] : state_->durable) to.durable[path] = copied(node);
+  for (const NameEffect& effect : state_->pending_names)
+    to.pending_names.push_back({effect.from, effect.to, copied(effect.node)});
+  to.directories = state_->directories;
+  to.capacity = state_->capacity;
+  to.nodes_made = state_->nodes_made;
+  return copy;
+}
+
+void SimulatedStorage::remove_all(const std::string& directory) {
+  std::lock_guard lock(state_->mutex);
+  auto below = [&](const std::string& path) {
+    return path == directory || path.starts_with(directory + "/");
+  };
+  for (Names* names : {&state_->current, &state_->durable})
+    std::erase_if(*names, [&](const auto& entry) { return below(entry.first); });
+  std::erase_if(state_->directories, below);
+  std::erase_if(state_->pending_names,
+                [&](const NameEffect& effect) { return below(effect.from) || below(effect.to); });
 }
 
 void SimulatedStorage::set_capacity(std::optional<uint64_t> bytes) {

@@ -17,6 +17,9 @@
 
 namespace varve {
 
+/// What a power cut makes of effects that were not synced.
+enum class Unsynced { kBySeed, kLost, kKept };
+
 class SimulatedStorage final : public Storage {
  public:
   /// `power` may be nullptr: then there is always power until power_cut.
@@ -34,9 +37,11 @@ class SimulatedStorage final : public Storage {
   Result<bool> exists(const std::string& path) override;
   Result<StorageSpace> space() override;
 
+  /// The same disk, pending effects too, in another machine.
+  std::unique_ptr<SimulatedStorage> copy_of(SimulatedPower* power) const;
   /// What is on the disk after the power went and came back. Files that were open answer kIo from
   /// then on.
-  void power_cut(uint64_t seed);
+  void power_cut(uint64_t seed, Unsynced unsynced = Unsynced::kBySeed);
 
   /// Room for that many bytes in all files together; what does not fit is written in part and
   /// answers kNoSpace.
@@ -52,6 +57,8 @@ class SimulatedStorage final : public Storage {
   bool flip_bit(const std::string& path, uint64_t bit);
   void repair_all();
 
+  /// Removes a directory and all below it, durably, as an administrator does.
+  void remove_all(const std::string& directory);
   /// Every file's path, sorted.
   std::vector<std::string> files() const;
 

@@ -1,0 +1,44 @@
+// What a working copy meets of the world: its disk and database, time, chance and threads, and what
+// only the place itself can say. It comes in from outside, so that a simulation can stand in for
+// it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "catalog/guard.h"
+#include "catalog/store_lock.h"
+#include "dedup/base/clock.h"
+#include "dedup/base/executor.h"
+#include "dedup/base/kv.h"
+#include "dedup/base/random.h"
+#include "dedup/base/storage.h"
+
+namespace varve {
+
+/// Outlives what was made from it. Used from any thread once the working copy is open; opened by
+/// one.
+class World {
+ public:
+  virtual ~World() = default;
+
+  /// The store's directory, for people.
+  virtual const std::string& root() const = 0;
+  virtual Storage& storage() = 0;
+  virtual Clock& clock() = 0;
+  virtual Random& random() = 0;
+  /// The database in that directory of the storage, which is there. kCorrupt if it is none.
+  virtual Result<std::unique_ptr<Kv>> open_database(const std::string& directory) = 0;
+  /// As make_thread_pool.
+  virtual std::unique_ptr<Executor> make_executor(const char* name, size_t threads,
+                                                  size_t queue_limit) = 0;
+  /// The lock that keeps other processes out; local/ is there. kBusy if somebody holds it.
+  virtual Result<std::unique_ptr<StoreLock>> lock(const std::string& mountpoint) = 0;
+  /// Where replica/ lies, which is there.
+  virtual Result<Place> place() = 0;
+};
+
+/// The machine that this runs on, and the store at `root`.
+Result<std::unique_ptr<World>> open_world(const std::string& root);
+
+}  // namespace varve
