@@ -68,7 +68,7 @@ crash_daemon() {
   umount -i -l "$mnt"
 }
 
-stored_bytes() { du -sb --apparent-size "$store/packs" "$store/catalog" | awk '{s += $1} END {print s}'; }
+stored_bytes() { du -sbc "$store/packs" "$store/catalog" | tail -1 | cut -f1; }
 
 # Lists every difference in content or attributes between two trees; nothing if they are equal.
 differences() { rsync -naciHAXS --delete --numeric-ids "$1/" "$2/"; }
