@@ -164,14 +164,15 @@ Result<void> Volume::set_xattr(Ino node, std::string_view name, std::string_view
 }
 
 Result<std::string> Volume::get_xattr(Ino node, std::string_view name) {
-  VARVE_TRY(check_xattr_name(name));
-  if (is_control(node)) return Errc::kNoAttribute;
-  if (is_live(node)) return tree_.xattr(node, name);
-  Xattrs xattrs = VARVE_TRY(snapshots_.xattrs(node));
-  for (auto& [one, value] : xattrs) {
-    if (one == name) return std::move(value);
+  Result<std::string> found = Errc::kNoAttribute;
+  if (is_live(node)) found = tree_.xattr(node, name);
+  if (is_snapshot(node)) {
+    for (auto& [one, value] : VARVE_TRY(snapshots_.xattrs(node)))
+      if (one == name) found = std::move(value);
   }
-  return Errc::kNoAttribute;
+  // What is there is given whatever it is called: another writer's store may hold other names.
+  if (!found.ok() && found.error().code() == Errc::kNoAttribute) VARVE_TRY(check_xattr_name(name));
+  return found;
 }
 
 Result<std::string> Volume::list_xattrs(Ino node, const Caller& caller) {
@@ -188,11 +189,12 @@ Result<std::string> Volume::list_xattrs(Ino node, const Caller& caller) {
 
 Result<void> Volume::remove_xattr(Ino node, std::string_view name, const Caller&) {
   if (!is_live(node)) return Errc::kReadOnly;
-  VARVE_TRY(check_xattr_name(name));
   VARVE_TRY(admit_removal());
   Shared shared(barrier_);
-  VARVE_TRY(tree_.remove_xattr(node, name));
-  return {};
+  Result<void> removed = tree_.remove_xattr(node, name);
+  if (!removed.ok() && removed.error().code() == Errc::kNoAttribute)
+    VARVE_TRY(check_xattr_name(name));
+  return removed;
 }
 
 }  // namespace varve
