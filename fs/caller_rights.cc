@@ -32,19 +32,19 @@ Rights rights_of(const Caller& caller) {
   return rights;
 }
 
-bool has(const Rights& rights, int capability) {
+bool has_capability(const Rights& rights, int capability) {
   return (rights.capabilities >> capability & 1) != 0;
 }
 
 }  // namespace
 
 bool is_administrator(const Caller& caller) {
-  return has(rights_of(caller), CAP_SYS_ADMIN);
+  return has_capability(rights_of(caller), CAP_SYS_ADMIN);
 }
 
 bool may_set_group_id(const Caller& caller, gid_t group) {
   const Rights rights = rights_of(caller);
-  return has(rights, CAP_FSETID) ||
+  return has_capability(rights, CAP_FSETID) ||
          std::find(rights.groups.begin(), rights.groups.end(), group) != rights.groups.end();
 }
 

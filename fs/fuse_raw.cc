@@ -38,14 +38,12 @@ struct StatxOut {
 };
 static_assert(sizeof(StatxIn) == 24 && sizeof(struct statx) == 256 && sizeof(StatxOut) == 288);
 
-constexpr size_t kRawBody = sizeof(fuse_in_header);
-
 Caller caller_of(const fuse_in_header& header, mode_t umask = 0) {
   return {header.uid, header.gid, static_cast<pid_t>(header.pid), umask};
 }
 
 /// False if the kernel no longer waits.
-bool answer(int fd, const fuse_in_header& header, std::initializer_list<ByteView> parts) {
+bool answer_parts(int fd, const fuse_in_header& header, std::initializer_list<ByteView> parts) {
   fuse_out_header out{};
   out.unique = header.unique;
   out.len = sizeof out;
@@ -73,7 +71,7 @@ void answer_error(int fd, const fuse_in_header& header, const char* operation, c
 }
 
 template <typename T>
-ByteView bytes_of(const T& part) {
+ByteView raw_bytes_of(const T& part) {
   return {reinterpret_cast<const uint8_t*>(&part), sizeof part};
 }
 
@@ -112,13 +110,13 @@ fuse_open_out open_out_of(const OpenFile& file) {
 void answer_tmpfile(Filesystem& filesystem, int fd, const fuse_in_header& header,
                     ByteView request) {
   fuse_create_in in;
-  if (!read_part(request, kRawBody, in)) return answer_error(fd, header, EINVAL);
+  if (!read_part(request, kRequestBody, in)) return answer_error(fd, header, EINVAL);
   Result<Filesystem::Created> created = filesystem.create_unnamed(
       header.nodeid, in.mode, static_cast<int>(in.flags), caller_of(header, in.umask));
   if (!created.ok()) return answer_error(fd, header, "O_TMPFILE", created.error());
   const fuse_entry_out entry = entry_out_of(created->entry);
   const fuse_open_out open = open_out_of(created->file);
-  if (answer(fd, header, {bytes_of(entry), bytes_of(open)})) return;
+  if (answer_parts(fd, header, {raw_bytes_of(entry), raw_bytes_of(open)})) return;
   filesystem.release(created->entry.attributes.ino, created->file.handle);
   filesystem.forget(created->entry.attributes.ino, 1);
 }
@@ -156,7 +154,7 @@ struct statx statx_of(const Attributes& attributes) {
 
 void answer_statx(Filesystem& filesystem, int fd, const fuse_in_header& header, ByteView request) {
   StatxIn in;
-  if (!read_part(request, kRawBody, in)) return answer_error(fd, header, EINVAL);
+  if (!read_part(request, kRequestBody, in)) return answer_error(fd, header, EINVAL);
   std::optional<uint64_t> handle;
   if (in.getattr_flags & FUSE_GETATTR_FH) handle = in.fh;
   Result<Entry> entry = filesystem.get_attributes(header.nodeid, handle);
@@ -164,14 +162,14 @@ void answer_statx(Filesystem& filesystem, int fd, const fuse_in_header& header, 
   StatxOut out;
   out.valid_seconds = static_cast<uint64_t>(entry->timeout_seconds);
   out.stat = statx_of(entry->attributes);
-  answer(fd, header, {bytes_of(out)});
+  answer_parts(fd, header, {raw_bytes_of(out)});
 }
 
 void answer_setxattr(Filesystem& filesystem, int fd, const fuse_in_header& header,
                      ByteView request) {
   fuse_setxattr_in in;
-  if (!read_part(request, kRawBody, in)) return answer_error(fd, header, EINVAL);
-  const std::string_view rest = as_text(request.subspan(kRawBody + sizeof in));
+  if (!read_part(request, kRequestBody, in)) return answer_error(fd, header, EINVAL);
+  const std::string_view rest = as_text(request.subspan(kRequestBody + sizeof in));
   const size_t name_end = rest.find('\0');
   if (name_end == rest.npos || rest.size() - name_end - 1 < in.size)
     return answer_error(fd, header, EINVAL);
@@ -184,7 +182,7 @@ void answer_setxattr(Filesystem& filesystem, int fd, const fuse_in_header& heade
   // Too large a value is E2BIG here, and EFBIG where files are meant.
   if (!done.ok() && done.error().code() == Errc::kTooLarge) return answer_error(fd, header, E2BIG);
   if (!done.ok()) return answer_error(fd, header, "setxattr", done.error());
-  answer(fd, header, {});
+  answer_parts(fd, header, {});
 }
 
 }  // namespace

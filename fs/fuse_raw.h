@@ -5,6 +5,10 @@
 // - SETXATTR with flags of its own: an ACL that takes setgid away.
 #pragma once
 
+#include <linux/fuse.h>
+
+#include <cstring>
+
 #include "dedup/base/bytes.h"
 #include "fs/filesystem.h"
 
@@ -13,6 +17,9 @@ namespace varve {
 /// True: the request was one of these, and is answered. `long_setxattr`: the kernel was told to
 /// send SETXATTR's long form.
 bool answer_raw(Filesystem& filesystem, int fd, ByteView request, bool long_setxattr);
+
+/// Where a request's own part begins.
+inline constexpr size_t kRequestBody = sizeof(fuse_in_header);
 
 /// The request's part at `offset`; false if the kernel sent less.
 template <typename T>

@@ -22,25 +22,24 @@ constexpr size_t kLargeWriteBytes = 64 * kKiB;
 // pointer to it.
 thread_local bool kill_privileges_now = false;
 
-constexpr size_t kBody = sizeof(fuse_in_header);
-
 bool kills_privileges_in(uint32_t opcode, ByteView request) {
   switch (opcode) {
     case FUSE_WRITE: {
       fuse_write_in in;
-      return read_part(request, kBody, in) && (in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0;
+      return read_part(request, kRequestBody, in) &&
+             (in.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0;
     }
     case FUSE_SETATTR: {
       fuse_setattr_in in;
-      return read_part(request, kBody, in) && (in.valid & FATTR_KILL_SUIDGID) != 0;
+      return read_part(request, kRequestBody, in) && (in.valid & FATTR_KILL_SUIDGID) != 0;
     }
     case FUSE_OPEN: {
       fuse_open_in in;
-      return read_part(request, kBody, in) && (in.open_flags & FUSE_OPEN_KILL_SUIDGID) != 0;
+      return read_part(request, kRequestBody, in) && (in.open_flags & FUSE_OPEN_KILL_SUIDGID) != 0;
     }
     case FUSE_CREATE: {
       fuse_create_in in;
-      return read_part(request, kBody, in) && (in.open_flags & FUSE_OPEN_KILL_SUIDGID) != 0;
+      return read_part(request, kRequestBody, in) && (in.open_flags & FUSE_OPEN_KILL_SUIDGID) != 0;
     }
     default:
       return false;
@@ -66,7 +65,7 @@ FuseWire::Summary FuseWire::summary_of(ByteView request) {
   if (!read_part(request, 0, header)) return {};
   Summary summary{static_cast<pid_t>(header.pid), request.size(), false};
   fuse_read_in in;
-  if (header.opcode == FUSE_READ && read_part(request, kBody, in)) summary.bytes += in.size;
+  if (header.opcode == FUSE_READ && read_part(request, kRequestBody, in)) summary.bytes += in.size;
   summary.heavy = header.opcode == FUSE_READ || header.opcode == FUSE_FSYNC ||
                   header.opcode == FUSE_FSYNCDIR || header.opcode == FUSE_COPY_FILE_RANGE ||
                   (header.opcode == FUSE_WRITE && request.size() > kLargeWriteBytes);
@@ -78,7 +77,7 @@ void FuseWire::note_init(ByteView request) {
   fuse_init_in in{};
   if (!read_part(request, 0, header)) return;
   init_unique_ = header.unique;
-  if (!read_part(request, kBody, in)) return;  // a kernel too old to have anything for us
+  if (!read_part(request, kRequestBody, in)) return;  // a kernel too old to have anything for us
   offered_ = in.flags;
   if (in.flags & FUSE_INIT_EXT) offered_ |= uint64_t{in.flags2} << 32;
 }
