@@ -23,7 +23,11 @@ make_cgroup() {
   cgroup=
   return 1
 }
-remove_cgroup() { [ -z "${cgroup:-}" ] || rmdir "$cgroup" 2>/dev/null || true; }
+remove_cgroup() {  # once the processes in it have ended
+  local i
+  [ -n "${cgroup:-}" ] || return 0
+  for ((i = 0; i < 50; i++)); do rmdir "$cgroup" 2>/dev/null && return 0 || sleep 0.1; done
+}
 trap 'cleanup; remove_cgroup' EXIT
 kills() { cat "$cgroup"/memory.events "$cgroup"/memory.oom_control 2>/dev/null | awk '$1 == "oom_kill" {n += $2} END {print n + 0}'; }
 
