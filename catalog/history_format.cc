@@ -231,6 +231,14 @@ Result<SnapshotBody> decode_snapshot_body(ByteView bytes) {
   return body;
 }
 
+Result<void> check_snapshot_shape(const SnapshotHeader& header, const SnapshotBody& body) {
+  const bool of_set = header.snapshot_class == SnapshotClass::kSet;
+  const bool fits = of_set ? body.trees.size() == 1 && body.trees[0].set == header.set
+                           : !body.trees.empty() && body.trees[0].set.is_zero();
+  if (!fits) return Error(Errc::kCorrupt, "holds other sets than its header says");
+  return {};
+}
+
 // Lists.
 
 namespace {

@@ -64,6 +64,8 @@ Bytes encode_snapshot_header(const SnapshotHeader& header);
 Result<SnapshotHeader> decode_snapshot_header(ByteView bytes);
 Bytes encode_snapshot_body(const SnapshotBody& body);
 Result<SnapshotBody> decode_snapshot_body(ByteView bytes);
+/// A set's snapshot holds that set's tree and no other; a whole mount's begins with the root's own.
+Result<void> check_snapshot_shape(const SnapshotHeader& header, const SnapshotBody& body);
 
 struct PackList {
   bool exact = false;

@@ -14,15 +14,6 @@ namespace {
 
 constexpr size_t kHistoryFileBytesMax = 256 * kMiB;
 
-/// A set's snapshot holds that set's tree and no other.
-Result<void> check_shape(const SnapshotHeader& header, const SnapshotBody& body) {
-  const bool of_set = header.snapshot_class == SnapshotClass::kSet;
-  const bool fits = of_set ? body.trees.size() == 1 && body.trees[0].set == header.set
-                           : !body.trees.empty() && body.trees[0].set.is_zero();
-  if (!fits) return Error(Errc::kCorrupt, "holds other sets than its header says");
-  return {};
-}
-
 }  // namespace
 
 const char* folder_of(HistoryKind kind) {
@@ -206,7 +197,7 @@ bool History::State::add_snapshot(const FileHash& hash) {
   Result<void> fits;
   if (!header.ok()) fits = header.error();
   if (fits.ok() && !body.ok()) fits = body.error();
-  if (fits.ok()) fits = check_shape(*header, *body);
+  if (fits.ok()) fits = check_snapshot_shape(*header, *body);
   if (!fits.ok()) {
     refuse(HistoryKind::kSnapshot, hash, fits.error());
     return false;

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "catalog/index_bundles.h"
 #include "catalog/recovery.h"
 #include "catalog/schema.h"
 #include "dedup/base/log.h"
@@ -15,14 +16,6 @@ namespace {
 /// What a crash-safe number jump needs: far above what the lost working copy may have given since.
 constexpr uint64_t kNumbersSkipped = uint64_t{1} << 20;
 
-/// The stored item of an index bundle: length of the canonical part, canonical part, hints.
-Result<IndexBundle> bundle_of(ByteView item) {
-  Decoder in(item);
-  const ByteView canonical = in.raw(in.u32());
-  if (in.failed()) return Error(Errc::kCorrupt, "an index bundle has no whole canonical part");
-  return decode_index_bundle(canonical);
-}
-
 /// What reading bundles needs to know, and what it finds out.
 struct BundledPacks {
   std::map<PackId, FileHash> here;  // listed packs whose files are here
@@ -32,23 +25,14 @@ struct BundledPacks {
 
 Result<void> read_bundles(const PackInfo& catalog, PackStore& packs, BundledPacks& bundled,
                           ChunkIndex& index) {
-  const PackIndex content = VARVE_TRY(packs.read_index(catalog.pack));
-  for (uint32_t i = 0; i < content.segments.size(); i++) {
-    if (content.segments[i].type != SegmentType::kIndexBundle) continue;
-    const auto segment = VARVE_TRY(packs.read_segment(catalog.pack, i));
-    for (const IndexedChunk& chunk : segment->chunks()) {
-      const std::optional<ByteView> item = segment->find(chunk.id);
-      if (!item) continue;
-      const IndexBundle bundle = VARVE_TRY(bundle_of(*item));
-      const auto here = bundled.here.find(bundle.header.pack);
-      if (here == bundled.here.end() || here->second != bundle.info.hash) continue;
-      bundled.found.insert(bundle.header.pack);
-      if (bundled.indexed.insert(bundle.header.pack).second) {
-        index.add_pack(bundle.header.pack, bundle.index);
-      }
+  return visit_bundles(catalog, packs, [&](const IndexBundle& bundle) {
+    const auto here = bundled.here.find(bundle.header.pack);
+    if (here == bundled.here.end() || here->second != bundle.info.hash) return;
+    bundled.found.insert(bundle.header.pack);
+    if (bundled.indexed.insert(bundle.header.pack).second) {
+      index.add_pack(bundle.header.pack, bundle.index);
     }
-  }
-  return {};
+  });
 }
 
 }  // namespace

@@ -22,6 +22,9 @@
 
 namespace varve {
 
+struct CheckOptions;
+struct CheckReport;
+
 class WorkingCopy {
  public:
   struct Options {
@@ -73,6 +76,9 @@ class WorkingCopy {
   /// The number that goes into a snapshot's inode numbers; the same for ever in this working copy.
   /// Below 2^22.
   Result<uint32_t> view_number(const FileHash& snapshot, const SetId& set);
+
+  /// Checks the store and what of the live tree is committed by now, while both are in use.
+  Result<CheckReport> check(const CheckOptions& options);
 
  private:
   struct State;

@@ -1,8 +1,8 @@
 // Opening a working copy, step by step in the order of the header.
-#include <filesystem>
 #include <thread>
 
 #include "catalog/recovery.h"
+#include "catalog/repair.h"
 #include "catalog/schema.h"
 #include "catalog/working_copy_state.h"
 #include "dedup/base/log.h"
@@ -14,22 +14,9 @@ namespace {
 constexpr const char* kDatabase = "local/db";
 constexpr const char* kOpenPacks = "local/open";
 constexpr const char* kIndex = "local/index";
-constexpr std::string_view kRefused = "refused-";
 constexpr size_t kCompressionQueue = 64;
 constexpr size_t kReadAheadThreads = 2;
 constexpr size_t kReadAheadQueue = 64;
-
-/// Only the newest refused working copy is kept; these are local/'s own files, so plain calls do.
-void remove_older_refused(const std::string& root, const std::string& newest) {
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(root + "/local", error)) {
-    const std::string name = entry.path().filename().string();
-    if (!name.starts_with(kRefused) || name == newest) continue;
-    std::error_code failed;
-    std::filesystem::remove_all(entry.path(), failed);
-    if (failed) log_warning(entry.path().string() + " stays: " + failed.message());
-  }
-}
 
 Result<bool> is_empty(KvView& view) {
   const std::unique_ptr<KvCursor> cursor = VARVE_TRY(view.cursor());
@@ -99,19 +86,8 @@ Result<bool> WorkingCopy::State::is_ours(Kv& database) {
 
 Result<void> WorkingCopy::State::move_aside(const std::string& why) {
   kv.reset();
-  const std::string base = std::string(kRefused) + utc_name(clock.now());
-  std::string name = base;
-  for (int i = 2; VARVE_TRY(storage.exists("local/" + name)); i++) {
-    name = base + "-" + std::to_string(i);
-  }
-  const std::string folder = "local/" + name;
+  const std::string folder = VARVE_TRY(move_working_copy_aside(storage, root, clock));
   log_warning("the working copy in local/ is refused: " + why + "; it is moved to " + folder);
-  VARVE_TRY(storage.make_directories(folder));
-  VARVE_TRY(storage.rename(kDatabase, folder + "/db"));
-  VARVE_TRY(storage.rename(kOpenPacks, folder + "/open"));
-  VARVE_TRY(storage.make_directories(kDatabase));
-  VARVE_TRY(storage.make_directories(kOpenPacks));
-  remove_older_refused(root, name);
   return {};
 }
 

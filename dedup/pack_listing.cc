@@ -4,6 +4,7 @@
 #include "dedup/base/limits.h"
 #include "dedup/base/log.h"
 #include "dedup/pack_store_state.h"
+#include "dedup/store_files.h"
 
 namespace varve {
 namespace {
@@ -25,13 +26,6 @@ Result<PackStore::Stranger> look_at(Storage& storage, PackClass pack_class, cons
   if (header.pack_class != pack_class) return Error(Errc::kCorrupt, "lies in the wrong folder");
   return PackStore::Stranger{{header.pack, hash, VARVE_TRY(file->length()), pack_class},
                              header.writer};
-}
-
-Result<std::vector<StorageEntry>> list_if_there(Storage& storage, const std::string& path) {
-  auto entries = storage.list(path);
-  if (!entries.ok() && entries.error().code() == Errc::kNotFound)
-    return std::vector<StorageEntry>();
-  return entries;
 }
 
 using KnownFiles = std::set<FileHash>;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "dedup/base/log.h"
+
 namespace varve {
 
 Result<void> read_exactly(StorageFile& file, uint64_t offset, ByteSpan out) {
@@ -9,6 +11,15 @@ Result<void> read_exactly(StorageFile& file, uint64_t offset, ByteSpan out) {
   if (count != out.size()) return Error(Errc::kCorrupt, "the file is cut off");
   return {};
 }
+
+namespace {
+
+/// A failure of the storage says nothing about the bytes.
+bool says_damage(const Error& error) {
+  return error.code() == Errc::kCorrupt || error.code() == Errc::kAuthentication;
+}
+
+}  // namespace
 
 PackReader::PackReader(PackKeys keys, std::shared_ptr<StorageFile> file)
     : segments_(std::move(keys)), file_(std::move(file)), table_{kPackHeaderBytes} {}
@@ -35,9 +46,17 @@ Result<std::shared_ptr<PackReader>> PackReader::open(Storage& storage, const Key
     reader->table_ = *table;
     return reader;
   }
-  const PackIndex index = VARVE_TRY(reader->read_index());
-  for (const IndexedSegment& segment : index.segments)
-    reader->add_segment(segment.offset + segment.length);
+  const Result<PackIndex> index = reader->read_index();
+  if (index.ok()) {
+    for (const IndexedSegment& segment : index->segments)
+      reader->add_segment(segment.offset + segment.length);
+    return reader;
+  }
+  if (!says_damage(index.error())) return index.error();
+  reader->table_ = VARVE_TRY(walk_segments(*reader->file_, reader->segments_));
+  if (reader->table_.size() == 1) return index.error();
+  log_warning(fmt::format("{}: its index is damaged; segments are found by their own headers",
+                          pack_path(info.pack_class, info.hash)));
   return reader;
 }
 
@@ -68,12 +87,30 @@ Result<std::shared_ptr<const DecodedSegment>> PackReader::read(uint32_t ordinal,
 }
 
 Result<PackIndex> PackReader::read_index() const {
-  const PackKeys& keys = segments_.keys();
-  const uint64_t length = VARVE_TRY(file_->length());
+  return read_pack_index(*file_, segments_.keys());
+}
+
+Result<SegmentTable> walk_segments(StorageFile& file, const SegmentReader& segments) {
+  SegmentTable table{kPackHeaderBytes};
+  const uint64_t length = std::min<uint64_t>(VARVE_TRY(file.length()), kPackBytes);
+  std::array<uint8_t, kSealedSegmentHeaderBytes> sealed;
+  for (uint64_t at = kPackHeaderBytes; at + sealed.size() <= length;) {
+    VARVE_TRY(read_exactly(file, at, sealed));
+    const Result<SegmentHeader> header = segments.open_header(table.size() - 1, sealed);
+    if (!header.ok()) break;
+    at += sealed.size() + header->body_length + kTagBytes;
+    if (at > length) break;
+    table.push_back(static_cast<uint32_t>(at));
+  }
+  return table;
+}
+
+Result<PackIndex> read_pack_index(StorageFile& file, const PackKeys& keys) {
+  const uint64_t length = VARVE_TRY(file.length());
   if (length < kPackHeaderBytes + kPackTrailerBytes)
     return Error(Errc::kCorrupt, "the file is cut off");
   Bytes end(kPackTrailerBytes);
-  VARVE_TRY(read_exactly(*file_, length - end.size(), end));
+  VARVE_TRY(read_exactly(file, length - end.size(), end));
   const ByteView fresh = ByteView(end).first(kPackFreshBytes);
   const Bytes plain =
       VARVE_TRY(open_once(keys.trailer_key(fresh), pack_additional_data(keys.header(), "trailer"),
@@ -82,7 +119,7 @@ Result<PackIndex> PackReader::read_index() const {
   // The trailer's place says how long the index is, and the file is that long: so much may be
   // allocated.
   Bytes sealed(trailer.index_length);
-  VARVE_TRY(read_exactly(*file_, trailer.index_offset, sealed));
+  VARVE_TRY(read_exactly(file, trailer.index_offset, sealed));
   const Bytes coded = VARVE_TRY(
       open_once(keys.index_key(fresh), pack_additional_data(keys.header(), "index"), sealed));
   PackIndex index = VARVE_TRY(decode_pack_index(coded));

@@ -18,7 +18,7 @@ using SegmentTable = std::vector<uint32_t>;
 class PackReader {
  public:
   /// A sealed pack's file. Checks that it is the pack that it is said to be; `table` saves reading
-  /// its index.
+  /// its index. Where the index is damaged, segments are found by their own headers.
   static Result<std::shared_ptr<PackReader>> open(Storage& storage, const Keyring& keyring,
                                                   const PackInfo& info,
                                                   std::shared_ptr<const SegmentTable> table);
@@ -41,6 +41,13 @@ class PackReader {
   mutable std::mutex mutex_;
   SegmentTable table_;
 };
+
+/// The index at the end of a sealed pack's file.
+Result<PackIndex> read_pack_index(StorageFile& file, const PackKeys& keys);
+
+/// Where segments begin and end by what their own headers say, from the front up to the first that
+/// does not open: for packs whose index cannot be had.
+Result<SegmentTable> walk_segments(StorageFile& file, const SegmentReader& segments);
 
 /// Exactly out.size() bytes at `offset`; kCorrupt if the file ends before.
 Result<void> read_exactly(StorageFile& file, uint64_t offset, ByteSpan out);

@@ -6,6 +6,7 @@
 
 #include "catalog/working_copy.h"
 #include "dedup/base/log.h"
+#include "fs/check_fields.h"
 #include "fs/control.h"
 #include "fs/fuse_session.h"
 #include "fs/snapshot_fields.h"
@@ -27,10 +28,18 @@ Result<std::string> text_of(const nlohmann::json& request, const char* field) {
 }
 
 std::map<std::string, ControlHandler> control_handlers(Volume& volume, Status& status,
-                                                       const History& history) {
+                                                       WorkingCopy& working_copy) {
   using nlohmann::json;
+  const History& history = working_copy.history();
   std::map<std::string, ControlHandler> handlers;
-  handlers["snapshots"] = [&](const json&) -> Result<json> { return snapshot_list(history); };
+  handlers["check"] = [&](const json& request) -> Result<json> {
+    CheckOptions options;
+    options.read_data = request.value("read_data", false);
+    return check_fields(VARVE_TRY(working_copy.check(options)));
+  };
+  handlers["snapshots"] = [&history](const json&) -> Result<json> {
+    return snapshot_list(history);
+  };
   handlers["status"] = [&](const json&) -> Result<json> { return status.fields(); };
   handlers["sync"] = [&](const json&) -> Result<json> {
     VARVE_TRY(volume.sync_all());
@@ -94,9 +103,8 @@ class Mount {
 
   /// On a full disk the mount goes without: what can be removed there makes room for the next one.
   Result<void> open_control() {
-    auto opened =
-        ControlServer::start(working_copy_->root() + kControlSocket,
-                             control_handlers(volume_, status_, working_copy_->history()));
+    auto opened = ControlServer::start(working_copy_->root() + kControlSocket,
+                                       control_handlers(volume_, status_, *working_copy_));
     if (opened.ok()) {
       control_ = std::move(opened).value();
       return {};

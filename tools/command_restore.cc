@@ -1,6 +1,5 @@
 // varve restore: brings a snapshot back into a directory, without a mount.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -9,6 +8,7 @@
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
 #include "tools/passphrase.h"
+#include "tools/progress_line.h"
 #include "tools/report.h"
 
 namespace varve {
@@ -22,22 +22,10 @@ struct RestoreOptions {
 
 constexpr size_t kCacheBytes = 256u << 20;
 
-/// One line that is written over and over, on a terminal only.
-class ProgressLine {
- public:
-  explicit ProgressLine(bool wanted) : shown_(wanted && ::isatty(STDERR_FILENO) == 1) {}
-  void show(const RestoreFigures& figures) {
-    if (shown_)
-      fmt::print(stderr, "\r{} files, {} written, {} checked\033[K", figures.files,
-                 human_bytes(figures.written_bytes), human_bytes(figures.checked_bytes));
-  }
-  void clear() {
-    if (shown_) fmt::print(stderr, "\r\033[K");
-  }
-
- private:
-  bool shown_;
-};
+std::string progress_of(const RestoreFigures& figures) {
+  return fmt::format("{} files, {} written, {} checked", figures.files,
+                     human_bytes(figures.written_bytes), human_bytes(figures.checked_bytes));
+}
 
 void add(RestoreFigures& sum, const RestoreFigures& figures) {
   sum.files += figures.files;
@@ -88,7 +76,7 @@ Result<RestoreFigures> run(const RestoreOptions& options) {
   const SnapshotInfo snapshot = VARVE_TRY(find_snapshot(store->history(), options.snapshot));
   ProgressLine line(!options.json);
   RestoreCallbacks callbacks;
-  callbacks.progress = [&](const RestoreFigures& figures) { line.show(figures); };
+  callbacks.progress = [&](const RestoreFigures& figures) { line.show(progress_of(figures)); };
   callbacks.failed = [&](std::string_view path, const Error& error) {
     line.clear();
     fmt::print(stderr, "varve: not restored: {}: {}\n", path.empty() ? "." : path, error.message());

@@ -14,5 +14,6 @@ void add_snapshots_command(CLI::App& app, int& exit_code);
 void add_sync_command(CLI::App& app, int& exit_code);
 void add_revert_command(CLI::App& app, int& exit_code);
 void add_restore_command(CLI::App& app, int& exit_code);
+void add_verify_command(CLI::App& app, int& exit_code);
 
 }  // namespace varve

@@ -1,0 +1,14 @@
+// Index bundles: what lies in packs, as catalog packs repeat it.
+#pragma once
+
+#include <functional>
+
+#include "dedup/pack_store.h"
+
+namespace varve {
+
+/// Visits the bundles in a catalog pack.
+Result<void> visit_bundles(const PackInfo& catalog, PackStore& packs,
+                           const std::function<void(const IndexBundle&)>& visit);
+
+}  // namespace varve
