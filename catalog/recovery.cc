@@ -139,7 +139,7 @@ Result<void> recover_open(const OpenRow& row, PackStore& packs, ChunkIndex& inde
 }
 
 void index_from_pack(const PackInfo& info, PackStore& packs, ChunkIndex& index) {
-  const Result<PackIndex> content = packs.read_index(info.pack);
+  const Result<PackIndex> content = packs.readable_index(info.pack);
   if (content.ok()) {
     index.add_pack(info.pack, *content);
   } else {

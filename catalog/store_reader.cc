@@ -57,7 +57,7 @@ class LazyIndex final : public ChunkIndex {
   void read_next() {
     const PackInfo info = waiting_.front();
     waiting_.pop_front();
-    const Result<PackIndex> content = packs_->read_index(info.pack);
+    const Result<PackIndex> content = packs_->readable_index(info.pack);
     if (content.ok()) {
       read_->add_pack(info.pack, *content);
     } else {

@@ -90,6 +90,26 @@ Result<PackIndex> PackReader::read_index() const {
   return read_pack_index(*file_, segments_.keys());
 }
 
+Result<PackIndex> PackReader::readable_index(const Hasher& hasher) const {
+  Result<PackIndex> index = read_index();
+  if (index.ok() || !says_damage(index.error())) return index;
+  const std::shared_ptr<const SegmentTable> ends = table();
+  PackIndex found;
+  for (uint32_t i = 0; i + 1 < ends->size(); i++) {
+    IndexedSegment row{.offset = (*ends)[i], .length = (*ends)[i + 1] - (*ends)[i]};
+    row.first_chunk = static_cast<uint32_t>(found.chunks.size());
+    if (const auto segment = read(i, hasher); segment.ok()) {
+      row.type = (*segment)->type();
+      row.chunk_count = static_cast<uint32_t>((*segment)->chunks().size());
+      found.chunks.insert(found.chunks.end(), (*segment)->chunks().begin(),
+                          (*segment)->chunks().end());
+    }
+    found.segments.push_back(row);
+  }
+  if (found.chunks.empty()) return index;
+  return found;
+}
+
 Result<SegmentTable> walk_segments(StorageFile& file, const SegmentReader& segments) {
   SegmentTable table{kPackHeaderBytes};
   const uint64_t length = std::min<uint64_t>(VARVE_TRY(file.length()), kPackBytes);

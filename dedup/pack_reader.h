@@ -32,6 +32,9 @@ class PackReader {
   Result<std::shared_ptr<const DecodedSegment>> read(uint32_t ordinal, const Hasher& hasher) const;
   /// Of a sealed pack: the index at its end.
   Result<PackIndex> read_index() const;
+  /// The same; where that is damaged, what the segments hold that can be read, the others left
+  /// empty: for finding chunks, not to be written anywhere.
+  Result<PackIndex> readable_index(const Hasher& hasher) const;
 
   std::shared_ptr<const SegmentTable> table() const;
 

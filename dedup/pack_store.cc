@@ -187,11 +187,25 @@ std::vector<PackInfo> PackStore::take_returned() {
 }
 
 Result<PackIndex> PackStore::read_index(const PackId& pack) {
-  if (!find(pack)) return Error(Errc::kNotFound, "pack " + pack.hex() + " is not known here");
-  auto reader = state_->reader(pack);
-  if (!reader.ok()) return state_->report(pack, kNoSegment, reader.error());
-  auto index = (*reader)->read_index();
-  if (!index.ok()) return state_->report(pack, kNoSegment, index.error());
+  return state_->index_of(pack, [](const PackReader& reader) { return reader.read_index(); });
+}
+
+Result<PackIndex> PackStore::readable_index(const PackId& pack) {
+  return state_->index_of(
+      pack, [this](const PackReader& reader) { return reader.readable_index(state_->hasher); });
+}
+
+Result<PackIndex> PackStore::State::index_of(
+    const PackId& pack, const std::function<Result<PackIndex>(const PackReader&)>& read) {
+  {
+    std::lock_guard lock(mutex);
+    if (!sealed.contains(pack))
+      return Error(Errc::kNotFound, "pack " + pack.hex() + " is not known here");
+  }
+  auto opened = reader(pack);
+  if (!opened.ok()) return report(pack, kNoSegment, opened.error());
+  auto index = read(**opened);
+  if (!index.ok()) return report(pack, kNoSegment, index.error());
   return index;
 }
 

@@ -58,6 +58,8 @@ class PackStore {
   std::vector<PackInfo> take_returned();
   /// The sealed index from the pack's end.
   Result<PackIndex> read_index(const PackId& pack);
+  /// The same; where that is damaged, what its segments hold that can be read: for finding chunks.
+  Result<PackIndex> readable_index(const PackId& pack);
 
   /// The files under packs/ and catalog/ whose names are well-formed, with header and length as
   /// found; their bytes are not hashed.

@@ -1,6 +1,7 @@
 // What the parts of PackStore share; included by them alone.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
@@ -25,6 +26,9 @@ struct PackStore::State {
   Result<std::shared_ptr<PackReader>> reader(const PackId& pack);
   /// The pack found no space for its end: it is read where it is.
   Result<void> wait_for_space(std::shared_ptr<UnfinishedPack> pack);
+  /// A sealed pack's index as `read` gives it.
+  Result<PackIndex> index_of(const PackId& pack,
+                             const std::function<Result<PackIndex>(const PackReader&)>& read);
   /// Says what is wrong with a pack, to the log at the first time; the error to give.
   Error report(const PackId& pack, uint32_t segment, const Error& error);
 

@@ -263,6 +263,7 @@ void expect_right_bytes_or_errors(const DamageWorld& world, const Result<ReadSto
 TEST(StoreDamage, EveryDamageIsFoundAndNothingIsEverReadWrong) {
   DamageWorld world(test_seed());
   const size_t wanted = damages_wanted();
+  size_t whole = 0, lost = 0;
   for (size_t made = 0; made < wanted && !testing::Test::HasFailure();) {
     const std::vector<Damage> damages = world.damage(1 + world.random()() % 8);
     made += damages.size();
@@ -283,12 +284,18 @@ TEST(StoreDamage, EveryDamageIsFoundAndNothingIsEverReadWrong) {
       EXPECT_FALSE(read_store(world.root).ok());
     } else {
       expect_found(damages, report, history_damaged);
-      if (report.ok()) {
-        expect_right_bytes_or_errors(world, read_store(world.root), *report, history_damaged);
+      const auto read = read_store(world.root);
+      if (report.ok()) expect_right_bytes_or_errors(world, read, *report, history_damaged);
+      if (read.ok()) {
+        whole += read->whole.size();
+        lost += read->failed.size();
       }
     }
     world.restore();
   }
+  EXPECT_GT(whole, 0u);
+  EXPECT_GT(lost, 0u);
+  std::printf("%zu files were read right, %zu could not be read\n", whole, lost);
   const auto report = world.check(true);
   ASSERT_TRUE(report.ok());
   EXPECT_EQ(report->damages, 0u) << lines_of(*report);

@@ -82,6 +82,9 @@ TEST(Scrub, WithoutItsIndexAPackStillGivesItsSegments) {
   for (uint32_t i = 0; i < pack.segments.size(); i++) {
     EXPECT_TRUE(pack.world.reads(pack.info.pack, i, *pack.segments[i])) << i;
   }
+  EXPECT_FALSE(pack.world.packs->read_index(pack.info.pack).ok());
+  EXPECT_EQ(pack.world.packs->readable_index(pack.info.pack).value().chunks.size(),
+            pack.index.chunks.size());
 }
 
 TEST(Scrub, APackOfAnotherLengthIsLostAsReadersHaveIt) {
