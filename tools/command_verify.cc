@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
+#include <random>
 #include <thread>
 #include <unordered_set>
 
@@ -83,7 +84,8 @@ class Verify {
 
   /// The packs to read: those that were not read for the longest time, oldest first.
   Result<void> choose() {
-    std::vector<std::pair<int64_t, FileHash>> due;
+    std::vector<std::tuple<int64_t, uint64_t, FileHash>> due;
+    std::mt19937_64 dice{std::random_device()()};  // packs of one age come in any order
     const StoreFiles files = VARVE_TRY(list_store_files(*storage_));
     for (const StoreFile& file : files.files) {
       if (file.file_class != FileClass::kPack && file.file_class != FileClass::kCatalogPack)
@@ -91,13 +93,12 @@ class Verify {
       packs_.insert(file.hash);
       const int64_t last = last_of(file.hash);
       if (options_.max_age_days > 0 && now_ - last < max_age_seconds()) continue;
-      due.emplace_back(last, file.hash);
+      due.emplace_back(last, dice(), file.hash);
     }
-    // Names are random: packs of one age come in any order.
     std::sort(due.begin(), due.end());
     const double part = static_cast<double>(packs_.size()) * options_.sample / 100;
     const auto count = std::min(due.size(), static_cast<size_t>(std::ceil(part)));
-    for (size_t i = 0; i < count; i++) chosen_.insert(due[i].second);
+    for (size_t i = 0; i < count; i++) chosen_.insert(std::get<FileHash>(due[i]));
     return {};
   }
 

@@ -98,14 +98,16 @@ class Fsck {
     keyring_.emplace(VARVE_TRY(open_keyring(*storage_, config_, *secret_)));
     const GuardFound found = VARVE_TRY(read_guard(*storage_, arguments_.store, config_.store_id));
     if (found.guard) replica_ = found.guard->replica;
+    is_working_store_ = found.guard && !found.guard->writer.is_zero();
     CheckReport report = VARVE_TRY(check());
     const bool changed = !arguments_.look && VARVE_TRY(repair(report));
     return print(check_fields(report), changed);
   }
 
  private:
+  /// A copy, as a remote or a drive has it, is mounted by nobody and has no local/.
   Result<void> lock() {
-    VARVE_TRY(storage_->make_directories("local"));
+    if (!VARVE_TRY(storage_->exists("local"))) return {};
     lock_ = VARVE_TRY(StoreLock::acquire(arguments_.store, "", system_clock()));
     return {};
   }
@@ -153,7 +155,7 @@ class Fsck {
     if (!report.ok()) return report;
     if (!refused_.empty()) add_database_finding(*report, refused_);
     const bool missing =
-        refused_.empty() && report->snapshots > 0 && !report->working_copy &&
+        is_working_store_ && refused_.empty() && report->snapshots > 0 && !report->working_copy &&
         std::none_of(report->findings.begin(), report->findings.end(), [](const Finding& finding) {
           return finding.kind == FindingKind::kWorkingCopy;
         });
@@ -202,6 +204,7 @@ class Fsck {
   std::unique_ptr<StoreLock> lock_;
   std::optional<Keyring> keyring_;
   ReplicaId replica_;
+  bool is_working_store_ = false;  // a writer lives here: there should be a working copy
   bool has_database_ = false;
   std::string refused_;  // why the database cannot be read
 };
@@ -240,7 +243,10 @@ int run_fsck(int argc, char** argv) {
   const Result<int> code = Fsck(arguments).run();
   if (code.ok()) return *code;
   fmt::print(stderr, "{}: {}\n", kProgram, code.error().message());
-  return kOperational;
+  const Errc why = code.error().code();
+  const bool damage =
+      why == Errc::kCorrupt || why == Errc::kAuthentication || why == Errc::kForeign;
+  return damage ? kUncorrected : kOperational;
 }
 
 }  // namespace varve

@@ -65,6 +65,14 @@ status_of 0 varve verify --no-key --ledger "$scratch/ledger" --max-age 7 "$scrat
 [ -s "$scratch/ledger" ] || fail "the ledger is empty"
 chmod -R u+w "$scratch/remote"
 
+cp -p "$store/store.json" "$scratch/store.json"
+truncate -s 50 "$store/store.json"
+check 4 -n
+said "store.json"
+cp -p "$scratch/store.json" "$store/store.json"
+status_of 0 fsck.varve -y --passphrase-file "$pw" "$scratch/remote"
+[ ! -e "$scratch/remote/local" ] || fail "fsck.varve -y made a working copy of a remote"
+
 say "a damaged pack"
 pack=$(find "$store/packs" -type f -size +8M | head -1)
 cp -p "$pack" "$scratch/pack"
