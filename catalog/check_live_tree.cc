@@ -34,10 +34,12 @@ Result<void> LiveTreeCheck::run() {
 Result<void> LiveTreeCheck::each(char table, const Row& visit) {
   std::string prefix = key::prefix(table, row_.tree, 0);
   prefix.resize(prefix.size() - sizeof(uint64_t));
-  return visit_rows(tables_.view, prefix, [&](std::string_view key, std::string_view value) {
-    const uint64_t number = key::last_u64(key.substr(0, key::kNumberKeyBytes));
-    return visit(number, key::tail(key, key::kNumberKeyBytes), value);
-  });
+  return visit_rows(tables_.view, prefix,
+                    [&](std::string_view key, std::string_view value) -> Result<void> {
+                      if (trees_.is_stopped()) return Errc::kInterrupted;
+                      const uint64_t number = key::last_u64(key.substr(0, key::kNumberKeyBytes));
+                      return visit(number, key::tail(key, key::kNumberKeyBytes), value);
+                    });
 }
 
 Result<std::optional<Inode>> LiveTreeCheck::inode(uint64_t number) {

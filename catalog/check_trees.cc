@@ -39,7 +39,8 @@ void TreeCheck::check_stub(const Where& where, const std::string& path, const Tr
 void TreeCheck::walk(const TreeRef& root, TreeKind kind, const std::string& path) {
   path_ = path;
   enter({root.id, root.hint}, {kind, std::nullopt, {}});
-  while (!frames_.empty()) step();
+  while (!frames_.empty() && !options_.is_stopped()) step();
+  frames_.clear();
 }
 
 std::string TreeCheck::place() const {

@@ -20,6 +20,8 @@ class TreeCheck {
   TreeCheck(const CheckedPacks& packs, Fetch& fetch, const CheckOptions& options,
             CheckReport& report);
 
+  bool is_stopped() const { return options_.is_stopped(); }
+
   struct Where {
     std::string set, snapshot;  // as findings name them
     SetId id;

@@ -52,6 +52,7 @@ Result<void> CheckedPacks::scrub(const StoreFiles& files,
 }
 
 void CheckedPacks::scrub_one(const StoreFile& file, const PackInfo* expected) {
+  if (options_.is_stopped()) return;
   const bool wanted = options_.read_data && (!options_.wanted || options_.wanted(file.hash));
   std::optional<PackInfo> info;
   if (expected != nullptr) info = *expected;

@@ -104,6 +104,7 @@ class StoreCheck {
     expected_ = history_.packs();
     for (const auto& [pack, info] : rows_.sealed) expected_.emplace(info.hash, info);
     VARVE_TRY(packs_.scrub(files_, expected_));
+    VARVE_TRY(check_stopped());
     check_open_packs();
     packs_.settle(expected_);
     report_.chunks = packs_.chunks();
@@ -112,11 +113,17 @@ class StoreCheck {
     note_strangers();
     VARVE_TRY(check_trees());
     if (options_.local) VARVE_TRY(check_index());
+    VARVE_TRY(check_stopped());
     report_.readable_packs = packs_.readable_packs();
     return std::move(report_);
   }
 
  private:
+  Result<void> check_stopped() const {
+    if (!options_.is_stopped()) return {};
+    return Error(Errc::kInterrupted, "the check was stopped before its end");
+  }
+
   Result<void> read_database() {
     if (store_.database == nullptr) return {};
     const Result<DatabaseState> state = state_of_database(*store_.database, store_.config.store_id);

@@ -95,6 +95,9 @@ struct CheckOptions {
   /// Which packs to read through, with read_data; nothing: all.
   std::function<bool(const FileHash&)> wanted;
   std::function<void(const CheckProgress&)> progress;  // from any thread, one at a time
+  /// From any thread: true ends the check soon, with kInterrupted. Nothing: it runs to its end.
+  std::function<bool()> stopped;
+  bool is_stopped() const { return stopped && stopped(); }
 };
 
 Result<CheckReport> check_store(const CheckedStore& store, const CheckOptions& options);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <nlohmann/json.hpp>
 
 #include "catalog/working_copy.h"
@@ -28,13 +29,15 @@ Result<std::string> text_of(const nlohmann::json& request, const char* field) {
 }
 
 std::map<std::string, ControlHandler> control_handlers(Volume& volume, Status& status,
-                                                       WorkingCopy& working_copy) {
+                                                       WorkingCopy& working_copy,
+                                                       const std::atomic<bool>& ending) {
   using nlohmann::json;
   const History& history = working_copy.history();
   std::map<std::string, ControlHandler> handlers;
-  handlers["check"] = [&](const json& request) -> Result<json> {
+  handlers["check"] = [&working_copy, &ending](const json& request) -> Result<json> {
     CheckOptions options;
     options.read_data = request.value("read_data", false);
+    options.stopped = [&ending] { return ending.load(); };  // an umount does not wait for it
     return check_fields(VARVE_TRY(working_copy.check(options)));
   };
   handlers["snapshots"] = [&history](const json&) -> Result<json> {
@@ -104,7 +107,7 @@ class Mount {
   /// On a full disk the mount goes without: what can be removed there makes room for the next one.
   Result<void> open_control() {
     auto opened = ControlServer::start(working_copy_->root() + kControlSocket,
-                                       control_handlers(volume_, status_, *working_copy_));
+                                       control_handlers(volume_, status_, *working_copy_, ending_));
     if (opened.ok()) {
       control_ = std::move(opened).value();
       return {};
@@ -117,6 +120,7 @@ class Mount {
   Result<void> serve() {
     Result<void> served = session_.run();
     working_copy_->enter(StoreLock::Stage::kEnding);
+    ending_ = true;
     control_.reset();
     upkeep_.reset();
     Result<void> closed = working_copy_->finish(
@@ -142,6 +146,7 @@ class Mount {
   Status status_;
   Volume volume_;
   FuseSession session_;
+  std::atomic<bool> ending_{false};
   std::unique_ptr<ControlServer> control_;
   std::unique_ptr<Upkeep> upkeep_;
 };

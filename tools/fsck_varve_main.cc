@@ -84,17 +84,15 @@ class Fsck {
   explicit Fsck(const Arguments& arguments) : arguments_(arguments), line_(!arguments.json) {}
 
   Result<int> run() {
-    if (const Result<std::string> holder = read_store_lock(arguments_.store); holder.ok()) {
-      return check_mounted(*holder);
-    }
+    if (arguments_.look && read_store_lock(arguments_.store).ok()) return check_mounted();
+    storage_ = VARVE_TRY(open_posix_storage(arguments_.store));
+    config_ = VARVE_TRY(in_context(read_store_config(*storage_), arguments_.store));
+    if (!arguments_.look) VARVE_TRY(lock());
     // Before there are threads and before the database is open.
     const std::string database = arguments_.store + "/" + kDatabase;
     has_database_ = ::access((database + "/data.mdb").c_str(), F_OK) == 0;
     if (has_database_) refused_ = probe_database(database);
-    storage_ = VARVE_TRY(open_posix_storage(arguments_.store));
-    config_ = VARVE_TRY(in_context(read_store_config(*storage_), arguments_.store));
     secret_.emplace(VARVE_TRY(read_access_secret(arguments_.secret, arguments_.store)));
-    if (!arguments_.look) VARVE_TRY(lock());
     keyring_.emplace(VARVE_TRY(open_keyring(*storage_, config_, *secret_)));
     const GuardFound found = VARVE_TRY(read_guard(*storage_, arguments_.store, config_.store_id));
     if (found.guard) replica_ = found.guard->replica;
@@ -108,19 +106,16 @@ class Fsck {
   /// A copy, as a remote or a drive has it, is mounted by nobody and has no local/.
   Result<void> lock() {
     if (!VARVE_TRY(storage_->exists("local"))) return {};
-    lock_ = VARVE_TRY(StoreLock::acquire(arguments_.store, "", system_clock()));
+    auto lock = StoreLock::acquire(arguments_.store, "", system_clock());
+    if (!lock.ok() && lock.error().code() == Errc::kBusy) {
+      return Error(Errc::kBusy,
+                   lock.error().message() + ": unmount it to repair it, or look with -n");
+    }
+    lock_ = VARVE_TRY(std::move(lock));
     return {};
   }
 
-  Result<int> check_mounted(const std::string& holder) {
-    if (!arguments_.look) {
-      const auto who = nlohmann::json::parse(holder, nullptr, false);
-      const bool known = who.is_object() && who.contains("pid") && who["pid"].is_number_integer();
-      return Error(Errc::kBusy,
-                   fmt::format("{} is mounted by {}: unmount it to repair it, or look with -n",
-                               arguments_.store,
-                               known ? std::to_string(who["pid"].get<int64_t>()) : "a process"));
-    }
+  Result<int> check_mounted() {
     Result<nlohmann::json> report =
         control_call(control_socket(arguments_.store),
                      {{"command", "check"}, {"read_data", arguments_.read_data}});

@@ -43,18 +43,22 @@ struct CheckedStoreWorld : StoreWorld {
   }
 
   Result<CheckReport> check(bool read_data = false, bool with_database = true) {
+    CheckOptions options;
+    options.read_data = read_data;
+    options.local = with_database;
+    return check(options);
+  }
+  /// The database is looked at with the rest of local/.
+  Result<CheckReport> check(const CheckOptions& options) {
     const auto storage = VARVE_TRY(open_posix_storage(root));
     const StoreConfig config = VARVE_TRY(read_store_config(*storage));
     const Keyring keyring = VARVE_TRY(open_keyring(*storage, config, secret()));
     std::unique_ptr<Kv> database;
     std::unique_ptr<KvView> view;
-    if (with_database) {
+    if (options.local) {
       database = VARVE_TRY(open_lmdb_kv(root + "/local/db"));
       view = VARVE_TRY(database->view());
     }
-    CheckOptions options;
-    options.read_data = read_data;
-    options.local = with_database;
     return check_store({*storage, config, keyring, view.get(), replica(*storage, config)}, options);
   }
   Result<CheckReport> check_without_key() {

@@ -277,6 +277,20 @@ TEST(Checker, EveryContradictionOfTheDatabaseIsFoundAndRepairedByMakingItAnew) {
   expect_clean(world.check());
 }
 
+TEST(Checker, EndsSoonWhenItIsStopped) {
+  CheckedStoreWorld world;
+  world.fill();
+  for (const int after : {0, 3, 20, 60}) {
+    std::atomic<int> asked{0};
+    CheckOptions options;
+    options.read_data = true;
+    options.stopped = [&] { return asked++ >= after; };
+    const auto report = world.check(options);
+    ASSERT_FALSE(report.ok()) << after;
+    EXPECT_EQ(report.error().code(), Errc::kInterrupted);
+  }
+}
+
 TEST(Checker, ALineHasNoControlCharacters) {
   Finding finding;
   finding.kind = FindingKind::kContent;
