@@ -93,6 +93,7 @@ Result<void> WorkingCopy::State::move_aside(const std::string& why) {
 
 Result<void> WorkingCopy::State::open_database() {
   Result<std::unique_ptr<Kv>> opened = world->open_database(kDatabase);
+  std::string refused = "it is of another version or another store";
   if (opened.ok()) {
     kv = std::move(opened).value();
     const std::unique_ptr<KvView> view = VARVE_TRY(kv->view());
@@ -100,11 +101,11 @@ Result<void> WorkingCopy::State::open_database() {
     if (rebuild) return {};
     Result<bool> ours = is_ours(*kv);
     if (ours.ok() && *ours) return {};
-  } else if (opened.error().code() != Errc::kCorrupt) {
-    return std::move(opened).error();
+  } else {
+    if (opened.error().code() != Errc::kCorrupt) return std::move(opened).error();
+    refused = opened.error().message();
   }
-  VARVE_TRY(move_aside(opened.ok() ? "it is of another version or another store"
-                                   : opened.error().message()));
+  VARVE_TRY(move_aside(refused));
   rebuild = true;
   kv = VARVE_TRY(world->open_database(kDatabase));
   return {};

@@ -183,7 +183,9 @@ class PosixStorage final : public Storage {
       if (::mkdirat(directory.get(), component.c_str(), kDirectoryMode) != 0 && errno != EEXIST) {
         return error_from_errno(errno, "making directory " + path);
       }
-      std::string below = above.empty() ? component : above + "/" + component;
+      std::string below = above;
+      if (!below.empty()) below += '/';
+      below += component;
       VARVE_TRY(make_name_durable(above, below));
       directory = VARVE_TRY(step_into(directory, component, path));
       above = std::move(below);
