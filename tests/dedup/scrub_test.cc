@@ -8,7 +8,7 @@
 namespace varve {
 namespace {
 
-struct SealedPack {
+struct ScrubWorld {
   PackWorld world;
   PackInfo info;
   PackIndex index;
@@ -16,7 +16,7 @@ struct SealedPack {
   Bytes bytes;
   std::vector<std::unique_ptr<TestSegment>> segments;
 
-  SealedPack() {
+  ScrubWorld() {
     auto writer = world.packs->create(PackClass::kData).value();
     for (int i = 0; i < 4; i++) {
       segments.push_back(make_segment(world.random, world.hasher, {200, 31}));
@@ -39,7 +39,7 @@ struct SealedPack {
 };
 
 TEST(Scrub, AWholePackIsWhole) {
-  SealedPack pack;
+  ScrubWorld pack;
   uint64_t read = 0;
   const ScrubbedPack found =
       scrub_pack(pack.world.storage, pack.world.keyring, pack.world.hasher, pack.file, pack.info,
@@ -53,7 +53,7 @@ TEST(Scrub, AWholePackIsWhole) {
 }
 
 TEST(Scrub, EveryFlippedByteIsFoundAndReadersAgreeWhichSegmentsAreLost) {
-  SealedPack pack;
+  ScrubWorld pack;
   for (size_t at = 0; at < pack.bytes.size(); at += 3) {
     Bytes damaged = pack.bytes;
     damaged[at] ^= static_cast<uint8_t>(1 << at % 8);
@@ -70,7 +70,7 @@ TEST(Scrub, EveryFlippedByteIsFoundAndReadersAgreeWhichSegmentsAreLost) {
 }
 
 TEST(Scrub, WithoutItsIndexAPackStillGivesItsSegments) {
-  SealedPack pack;
+  ScrubWorld pack;
   Bytes damaged = pack.bytes;
   damaged.back() ^= 1;  // the trailer's tag
   pack.put(damaged);
@@ -88,7 +88,7 @@ TEST(Scrub, WithoutItsIndexAPackStillGivesItsSegments) {
 }
 
 TEST(Scrub, APackOfAnotherLengthIsLostAsReadersHaveIt) {
-  SealedPack pack;
+  ScrubWorld pack;
   for (const int change : {-1, 1}) {
     Bytes damaged = pack.bytes;
     damaged.resize(damaged.size() + static_cast<size_t>(change));
@@ -119,7 +119,7 @@ TEST(Scrub, AnOpenPackIsReadUpToItsLastWholeSegment) {
 }
 
 TEST(StoreFiles, ListsWhatIsWellFormedAndWhatWasLeft) {
-  SealedPack pack;
+  ScrubWorld pack;
   SimulatedStorage& storage = pack.world.storage;
   ASSERT_TRUE(storage.make_directories("lists").ok());
   ASSERT_TRUE(storage.make_directories("packs/zz").ok());
