@@ -58,7 +58,13 @@ mount_store() {
 
 # The daemon has put everything into the store's files when it has ended.
 unmount_store() {
-  umount -i "$mnt" || fail "umount"
+  local tries
+  # A program that has ended may let go of its files a moment later (asynchronous I/O).
+  for ((tries = 0; tries < 100; tries++)); do
+    umount -i "$mnt" 2>/dev/null && break
+    sleep 0.1
+  done
+  [ "$tries" -lt 100 ] || umount -i "$mnt" || fail "umount"
   wait "$daemon" || { tail -20 "$scratch/log"; fail "mount.varve ended with status $?"; }
 }
 

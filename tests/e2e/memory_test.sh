@@ -40,7 +40,11 @@ watch_memory() {  # the most anonymous memory of process $1, in KiB, as it grows
 }
 
 make_store
-if [ "$(id -u)" -eq 0 ] && make_cgroup; then
+cgroup=
+if [ -n "$sanitized" ]; then
+  say "a sanitizer needs more memory than the daemon: it is measured only"
+  mount_store cache=32M,dirty=32M
+elif [ "$(id -u)" -eq 0 ] && make_cgroup; then
   say "a cgroup of 256 MiB: $cgroup"
   echo "$BASHPID" >"$cgroup/cgroup.procs"
   mount_store cache=32M,dirty=32M
