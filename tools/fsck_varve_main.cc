@@ -51,32 +51,33 @@ struct Arguments {
 
 constexpr const char* kDatabase = "local/db";
 
-/// Damaged pages may end whoever reads them: a child goes first. What it died of; empty if it did
-/// not.
+/// Every row, and the way to it from the root.
+Result<void> read_all_rows(KvView& view) {
+  const auto cursor = VARVE_TRY(view.cursor());
+  size_t bytes = 0;
+  for (VARVE_TRY(cursor->seek(std::string(1, '\0'))); cursor->valid(); VARVE_TRY(cursor->next())) {
+    for (const char c : cursor->value()) bytes += static_cast<uint8_t>(c);
+    if (!VARVE_TRY(view.get(cursor->key()))) return Errc::kCorrupt;
+  }
+  return bytes == SIZE_MAX ? Error(Errc::kRange) : Result<void>();
+}
+
+/// Damaged pages may end whoever reads them: a child goes first, as far as anybody can. What is
+/// wrong; empty if nothing is, or opening it says so.
 std::string probe_database(const std::string& directory) {
   const pid_t child = ::fork();
   if (child < 0) return "";
   if (child == 0) {
     set_log_level(LogLevel::kError);
-    const auto scan = [&]() -> Result<void> {
-      const auto kv = VARVE_TRY(open_lmdb_kv(directory));
-      const auto view = VARVE_TRY(kv->view());
-      const auto cursor = VARVE_TRY(view->cursor());
-      size_t bytes = 0;
-      for (VARVE_TRY(cursor->seek(std::string(1, '\0'))); cursor->valid();
-           VARVE_TRY(cursor->next())) {
-        for (const char c : cursor->value()) bytes += static_cast<uint8_t>(c);
-      }
-      return bytes == SIZE_MAX ? Error(Errc::kRange) : Result<void>();
-    };
-    // What is an error and no crash is told by whoever opens it next.
-    (void)scan().ok();
-    ::_exit(0);
+    const auto kv = open_lmdb_kv(directory);
+    if (!kv.ok()) ::_exit(0);
+    const auto view = (*kv)->view();
+    ::_exit(view.ok() && read_all_rows(**view).ok() ? 0 : 1);
   }
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-  if (!WIFSIGNALED(status)) return "";
-  return fmt::format("reading it ends in signal {}", WTERMSIG(status));
+  if (WIFSIGNALED(status)) return fmt::format("reading it ends in signal {}", WTERMSIG(status));
+  return status == 0 ? "" : "not all of its rows can be read";
 }
 
 class Fsck {
