@@ -11,7 +11,8 @@
 namespace varve {
 namespace {
 
-constexpr size_t kPartBytesMax = size_t{64} << 10;
+// More of them would open no new paths, only cost time.
+constexpr uint64_t kOpenSegmentsMax = 16;
 
 const Keyring& pack_keyring() {
   static const Keyring keyring = seeded_keyring(2);
@@ -233,7 +234,7 @@ bool run_open_pack(ByteView input) {
   const uint64_t committed = in.u64();
   Encoder file;
   file.raw(encode_pack_header(pack_header()));
-  for (uint64_t ordinal = 0; in.remaining() > 0 && file.size() < kPartBytesMax; ordinal++) {
+  for (uint64_t ordinal = 0; in.remaining() > 0 && ordinal < kOpenSegmentsMax; ordinal++) {
     const ByteView plain = in.blob();
     const size_t split = std::min(plain.size(), kSegmentHeaderBytes);
     Bytes header(plain.begin(), plain.begin() + static_cast<ptrdiff_t>(split));
