@@ -26,8 +26,9 @@ mount --fstab "$scratch/fstab" "$mnt"
 equal "$(cat "$mnt/set/file")" hello "file after mounting by fstab"
 
 say "a dead mount is replaced"
-pkill -KILL -f "mount.varve $store" || fail "no daemon found"
-sleep 0.5
+daemon=$(pgrep -f "mount.varve $store") || fail "no daemon found"
+kill -KILL "$daemon"
+for ((i = 0; i < 600; i++)); do kill -0 "$daemon" 2>/dev/null || break; sleep 0.1; done
 ls "$mnt" >/dev/null 2>&1 && fail "the mount is not dead"
 mount -t varve "$store" "$mnt" -o "passphrase_file=$pw"
 equal "$(cat "$mnt/set/file")" hello "file after the dead mount was replaced"
