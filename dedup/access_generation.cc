@@ -14,12 +14,6 @@ std::array<uint8_t, kSize> take_array(Decoder& in) {
   return out;
 }
 
-void expect_zeros(Decoder& in, size_t count) {
-  for (const uint8_t byte : in.raw(count)) {
-    if (byte != 0) in.fail();
-  }
-}
-
 /// A count that is followed by that many things; 0 once it is beyond `limit`.
 size_t take_count(Decoder& in, size_t limit) {
   const size_t count = in.u16();
@@ -28,7 +22,7 @@ size_t take_count(Decoder& in, size_t limit) {
 }
 
 void encode_slot(Encoder& out, const AccessSlot& slot) {
-  out.u8(static_cast<uint8_t>(slot.type)).u8(slot.scrypt_log2_n).u16(0);
+  out.u8(static_cast<uint8_t>(slot.type)).u8(slot.scrypt_log2_n).zeros(2);
   out.u32(slot.scrypt_r).u32(slot.scrypt_p).id(slot.id).raw(slot.salt);
   out.raw(slot.public_key).raw(slot.ephemeral_key).raw(slot.wrapped_key);
 }
@@ -52,7 +46,7 @@ AccessSlot decode_slot(Decoder& in) {
   }
   slot.type = static_cast<SlotType>(type);
   slot.scrypt_log2_n = in.u8();
-  expect_zeros(in, 2);
+  in.zeros(2);
   slot.scrypt_r = in.u32();
   slot.scrypt_p = in.u32();
   if (!scrypt_fits(slot)) in.fail();
@@ -75,7 +69,7 @@ Result<void> decode_start(Decoder& in) {
                                          std::to_string(kFormatVersion));
   }
   if (format != kFormatVersion) in.fail();
-  expect_zeros(in, kZeroBytes);
+  in.zeros(kZeroBytes);
   return {};
 }
 
@@ -83,7 +77,7 @@ Result<void> decode_start(Decoder& in) {
 
 Bytes encode_generation_head(const AccessGeneration& generation) {
   Encoder out;
-  out.raw(as_bytes(kGenerationMagic)).u16(kFormatVersion).raw(std::array<uint8_t, kZeroBytes>{});
+  out.raw(as_bytes(kGenerationMagic)).u16(kFormatVersion).zeros(kZeroBytes);
   out.id(generation.store).u64(generation.number);
   out.u16(static_cast<uint16_t>(generation.parents.size()));
   for (const FileHash& parent : generation.parents) out.id(parent);

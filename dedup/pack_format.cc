@@ -13,10 +13,6 @@ static_assert(pack_index_bytes(1, 1) == 8 + kIndexedSegmentBytes + kIndexedChunk
 // What sealing adds to a segment: the sealed header, and the body's tag.
 constexpr uint64_t kSegmentOverheadBytes = kSealedSegmentHeaderBytes + 16;
 
-bool all_zero(ByteView bytes) {
-  return std::all_of(bytes.begin(), bytes.end(), [](uint8_t byte) { return byte == 0; });
-}
-
 IndexedSegment decode_indexed_segment(Decoder& in) {
   IndexedSegment segment;
   segment.offset = in.u64();
@@ -32,7 +28,7 @@ IndexedSegment decode_indexed_segment(Decoder& in) {
   }
   segment.type = static_cast<SegmentType>(type);
   segment.codec = static_cast<Codec>(codec);
-  if (in.u16() != 0) in.fail();
+  in.zeros(2);
   return segment;
 }
 
@@ -67,8 +63,8 @@ bool fits_together(PackIndex& index) {
 Bytes encode_pack_header(const PackHeader& header) {
   Encoder out;
   out.raw(as_bytes(kPackMagic)).u16(kFormatVersion).u8(static_cast<uint8_t>(header.pack_class));
-  out.raw(Bytes(5)).id(header.store).id(header.writer).id(header.pack).id(header.epoch);
-  out.raw(Bytes(48));
+  out.zeros(5).id(header.store).id(header.writer).id(header.pack).id(header.epoch);
+  out.zeros(48);
   return out.take();
 }
 
@@ -86,12 +82,12 @@ Result<PackHeader> decode_pack_header(ByteView bytes) {
   if (pack_class != 1 && pack_class != 2) in.fail();
   PackHeader header;
   header.pack_class = static_cast<PackClass>(pack_class);
-  if (!all_zero(in.raw(5))) in.fail();
+  in.zeros(5);
   header.store = in.id<StoreId>();
   header.writer = in.id<WriterId>();
   header.pack = in.id<PackId>();
   header.epoch = in.id<EpochId>();
-  if (!all_zero(in.raw(48))) in.fail();
+  in.zeros(48);
   VARVE_TRY(in.finish("pack header"));
   return header;
 }

@@ -1,13 +1,7 @@
 #include "dedup/segment_format.h"
 
-#include <algorithm>
-
 namespace varve {
 namespace {
-
-bool is_zero(ByteView bytes) {
-  return std::all_of(bytes.begin(), bytes.end(), [](uint8_t byte) { return byte == 0; });
-}
 
 bool within_limits(const SegmentHeader& header) {
   const uint64_t lengths = uint64_t{header.chunk_count} * 4;
@@ -27,9 +21,9 @@ bool within_limits(const SegmentHeader& header) {
 
 Bytes encode_segment_header(const SegmentHeader& header) {
   Encoder out;
-  out.u8(static_cast<uint8_t>(header.type)).u8(static_cast<uint8_t>(header.codec)).u16(0);
+  out.u8(static_cast<uint8_t>(header.type)).u8(static_cast<uint8_t>(header.codec)).zeros(2);
   out.u32(header.chunk_count).u32(header.raw_length).u32(header.body_length);
-  out.u64(header.ordinal).u64(0);
+  out.u64(header.ordinal).zeros(8);
   return out.take();
 }
 
@@ -45,12 +39,12 @@ Result<SegmentHeader> decode_segment_header(ByteView bytes) {
   }
   header.type = static_cast<SegmentType>(type);
   header.codec = static_cast<Codec>(codec);
-  if (!is_zero(in.raw(2))) in.fail();
+  in.zeros(2);
   header.chunk_count = in.u32();
   header.raw_length = in.u32();
   header.body_length = in.u32();
   header.ordinal = in.u64();
-  if (!is_zero(in.raw(8))) in.fail();
+  in.zeros(8);
   VARVE_TRY(in.finish("segment header"));
   if (!within_limits(header)) return Error(Errc::kCorrupt, "segment header: lengths out of limits");
   return header;

@@ -25,6 +25,12 @@ uint64_t Decoder::varint() {
   return 0;
 }
 
+void Decoder::zeros(size_t count) {
+  for (const uint8_t byte : raw(count)) {
+    if (byte != 0) failed_ = true;
+  }
+}
+
 Result<void> Decoder::finish(std::string_view what) const {
   if (failed_) return Error(Errc::kCorrupt, std::string(what) + " is cut short or malformed");
   if (!in_.empty()) return Error(Errc::kCorrupt, std::string(what) + " has bytes left over");

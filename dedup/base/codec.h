@@ -25,6 +25,11 @@ class Encoder {
     out_.insert(out_.end(), bytes.begin(), bytes.end());
     return *this;
   }
+  /// A field that says nothing in this version of the format.
+  Encoder& zeros(size_t count) {
+    out_.resize(out_.size() + count);
+    return *this;
+  }
   template <typename Tag, size_t kBytes>
   Encoder& id(const Id<Tag, kBytes>& id) {
     return raw(id.view());
@@ -67,6 +72,8 @@ class Decoder {
     in_ = in_.subspan(count);
     return result;
   }
+  /// Reads over `count` bytes, and fails if one of them is not zero.
+  void zeros(size_t count);
   template <typename IdType>
   IdType id() {
     IdType result;

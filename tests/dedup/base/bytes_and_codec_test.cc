@@ -44,6 +44,24 @@ TEST(Codec, FieldsReadBack) {
   EXPECT_TRUE(decoder.finish("a test").ok());
 }
 
+TEST(Codec, ZerosReadBackAndAnythingElseIsRefused) {
+  Encoder encoder;
+  encoder.zeros(3).u8(7);
+  const Bytes bytes = encoder.take();
+  EXPECT_EQ(to_hex(bytes), "00000007");
+  Decoder decoder(bytes);
+  decoder.zeros(3);
+  EXPECT_EQ(decoder.u8(), 7);
+  EXPECT_TRUE(decoder.finish("a test").ok());
+
+  Decoder one_too_many(bytes);
+  one_too_many.zeros(4);
+  EXPECT_TRUE(one_too_many.failed());
+  Decoder cut_short(ByteView(bytes).first(2));
+  cut_short.zeros(3);
+  EXPECT_TRUE(cut_short.failed());
+}
+
 TEST(Codec, FailureLatches) {
   Bytes bytes{1, 2, 3};
   Decoder decoder(bytes);
