@@ -30,6 +30,16 @@ Finding file_finding(const StoreFile& file, FindingKind kind, std::string proble
 
 }  // namespace
 
+void note_temporaries(const StoreFiles& files, CheckReport& report) {
+  for (const std::string& path : files.temporaries) {
+    Finding finding;
+    finding.kind = FindingKind::kTemporary;
+    finding.file = path;
+    finding.problem = "was left by a write that did not end, or is being written";
+    report.add(std::move(finding));
+  }
+}
+
 std::string shown_name(const CheckedSnapshot& snapshot) {
   if (snapshot.is_checkpoint()) return "checkpoint " + snapshot.hash.hex().substr(0, 12);
   if (snapshot.name.empty()) return "snapshot " + snapshot.hash.hex();
@@ -50,8 +60,11 @@ class CheckedHistory::Reader {
   Result<void> read(const StoreFiles& files) {
     if (keyring_ == nullptr) {
       auto keys = read_epoch_keys(store_.storage, store_.config);
-      if (keys.ok()) keys_ = std::move(keys).value();
-      if (!keys.ok() && keys.error().code() == Errc::kIo) return std::move(keys).error();
+      if (keys.ok()) {
+        keys_ = std::move(keys).value();
+      } else if (keys.error().code() == Errc::kIo) {
+        return std::move(keys).error();
+      }
     }
     for (const StoreFile& file : files.files) read_file(file);
     keep_what_is_in_force();
@@ -296,13 +309,12 @@ void CheckedHistory::check_lists(const std::function<bool(const PackInfo&)>& is_
   };
   std::map<FileHash, Need> needed;
   const auto lacking = [&](const FileHash& list) -> const std::vector<PackInfo>& {
-    const auto [place, is_new] = lacks.try_emplace(list);
-    if (is_new) {
-      visit_packs(list, [&](const PackInfo& info) {
-        if (!is_here(info)) place->second.push_back(info);
-      });
-    }
-    return place->second;
+    if (const auto known = lacks.find(list); known != lacks.end()) return known->second;
+    std::vector<PackInfo>& missing = lacks[list];
+    visit_packs(list, [&](const PackInfo& info) {
+      if (!is_here(info)) missing.push_back(info);
+    });
+    return missing;
   };
   for (CheckedSnapshot& snapshot : snapshots_) {
     const std::vector<FileHash> lists = lists_of(snapshot);

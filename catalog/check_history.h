@@ -66,6 +66,9 @@ class CheckedHistory {
   std::map<FileHash, PackInfo> packs_;
 };
 
+/// Reports what unfinished writes left among the store's files.
+void note_temporaries(const StoreFiles& files, CheckReport& report);
+
 /// A snapshot as lines name it: "web01/monday", "/all", or what is known of it.
 std::string shown_name(const CheckedSnapshot& snapshot);
 

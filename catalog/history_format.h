@@ -67,14 +67,16 @@ Result<SnapshotBody> decode_snapshot_body(ByteView bytes);
 /// A set's snapshot holds that set's tree and no other; a whole mount's begins with the root's own.
 Result<void> check_snapshot_shape(const SnapshotHeader& header, const SnapshotBody& body);
 
+/// Of an exact list's snapshots: (first, count).
+using SnapshotRuns = std::vector<std::pair<uint32_t, uint32_t>>;
+
 struct PackList {
   bool exact = false;
   uint8_t depth = 0;
   std::vector<FileHash> bases;
   std::vector<PackInfo> rows;
-  std::vector<FileHash> snapshots;  // exact lists
-  std::vector<std::vector<std::pair<uint32_t, uint32_t>>>
-      needed_by;  // exact lists: for each row, runs (first, count)
+  std::vector<FileHash> snapshots;      // exact lists
+  std::vector<SnapshotRuns> needed_by;  // exact lists: by whom each row is needed
 };
 
 Bytes encode_pack_list(const PackList& list);
