@@ -6,6 +6,14 @@
 #include "catalog/tree_node.h"
 
 namespace varve {
+namespace {
+
+void put_above(std::string& path, std::string_view above) {
+  if (!path.empty()) path.insert(0, "/");
+  path.insert(0, above);
+}
+
+}  // namespace
 
 LiveTreeCheck::LiveTreeCheck(const LiveTables& tables, uint32_t set, const SetRow& row,
                              TreeCheck& trees, CheckReport& report)
@@ -71,7 +79,7 @@ std::string LiveTreeCheck::path_of(uint64_t number) {
   for (int depth = 0; number != kTopNumber && depth < kDepthMax; depth++) {
     const auto name = name_of(number);
     if (!name) break;
-    path = path.empty() ? name->second : name->second + "/" + path;
+    put_above(path, name->second);
     number = name->first;
   }
   if (number == kTopNumber) return path;
@@ -327,7 +335,7 @@ Result<void> LiveTreeCheck::check_references() {
         const std::string above = path_of(number);
         for (size_t i = before; i < report_.findings.size(); i++) {
           std::string& path = *report_.findings[i].path;
-          path = path.empty() ? above : above + "/" + path;
+          put_above(path, above);
         }
         return {};
       }));

@@ -1,5 +1,7 @@
 #include "catalog/repair.h"
 
+#include <fmt/format.h>
+
 #include <filesystem>
 #include <set>
 
@@ -77,7 +79,7 @@ class Repair {
     VARVE_TRY(store_.storage.make_directories(folder));
     std::string target = folder + "/" + name;
     for (int i = 2; VARVE_TRY(store_.storage.exists(target)); i++) {
-      target = folder + "/" + name + "-" + std::to_string(i);
+      target = fmt::format("{}/{}-{}", folder, name, i);
     }
     VARVE_TRY(store_.storage.rename(path, target));
     VARVE_TRY(store_.storage.sync_dir(folder));

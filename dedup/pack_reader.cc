@@ -26,7 +26,7 @@ PackReader::PackReader(PackKeys keys, std::shared_ptr<StorageFile> file)
 
 Result<std::shared_ptr<PackReader>> PackReader::open(Storage& storage, const Keyring& keyring,
                                                      const PackInfo& info,
-                                                     std::shared_ptr<const SegmentTable> table) {
+                                                     const SegmentTable* table) {
   std::shared_ptr<StorageFile> file =
       VARVE_TRY(storage.open_read(pack_path(info.pack_class, info.hash)));
   const uint64_t length = VARVE_TRY(file->length());
@@ -42,7 +42,7 @@ Result<std::shared_ptr<PackReader>> PackReader::open(Storage& storage, const Key
   }
   PackKeys keys = VARVE_TRY(PackKeys::derive(keyring, header));
   auto reader = std::make_shared<PackReader>(std::move(keys), std::move(file));
-  if (table) {
+  if (table != nullptr) {
     reader->table_ = *table;
     return reader;
   }

@@ -17,11 +17,11 @@ using SegmentTable = std::vector<uint32_t>;
 
 class PackReader {
  public:
-  /// A sealed pack's file. Checks that it is the pack that it is said to be; `table` saves reading
-  /// its index. Where the index is damaged, segments are found by their own headers.
+  /// A sealed pack's file. Checks that it is the pack that it is said to be; `table`, if
+  /// it is known, saves reading its index. Where the index is damaged, segments are found by their
+  /// own headers.
   static Result<std::shared_ptr<PackReader>> open(Storage& storage, const Keyring& keyring,
-                                                  const PackInfo& info,
-                                                  std::shared_ptr<const SegmentTable> table);
+                                                  const PackInfo& info, const SegmentTable* table);
   /// A pack in writing, so far without segments.
   PackReader(PackKeys keys, std::shared_ptr<StorageFile> file);
 

@@ -66,7 +66,7 @@ Result<std::shared_ptr<PackReader>> PackStore::State::reader(const PackId& pack)
     info = found->second;
     if (auto* known = tables.find(pack)) table = *known;
   }
-  auto opened = VARVE_TRY(PackReader::open(storage, keyring, info, table));
+  auto opened = VARVE_TRY(PackReader::open(storage, keyring, info, table.get()));
   std::lock_guard lock(mutex);
   auto found = sealed.find(pack);
   if (found == sealed.end() || !(found->second == info))
@@ -152,9 +152,8 @@ Result<std::shared_ptr<const DecodedSegment>> PackStore::read_segment(const Pack
     state_->segments_decoded.add();
     return decoded;
   }
-  if (decoded.error().code() == Errc::kNotFound) {
-    return std::move(decoded).error().with_context("pack " +
-                                                   pack.hex());  // a stale hint, no damage
+  if (decoded.error().code() == Errc::kNotFound) {  // a stale hint, no damage
+    return std::move(decoded).error().with_context("pack " + pack.hex());
   }
   return state_->report(pack, segment, decoded.error());
 }

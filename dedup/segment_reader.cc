@@ -30,6 +30,9 @@ Result<std::vector<IndexedChunk>> name_chunks(const SegmentHeader& header, ByteV
 }  // namespace
 
 struct SegmentReader::Sealers {
+  explicit Sealers(const PackKeys& keys)
+      : header(keys.segment_header_sealer()), body(keys.segment_body_sealer()) {}
+
   Sealer header, body;
 };
 
@@ -44,10 +47,7 @@ class SegmentReader::Lease {
         reader.idle_.pop_back();
       }
     }
-    if (!sealers_) {
-      sealers_.reset(
-          new Sealers{reader.keys_.segment_header_sealer(), reader.keys_.segment_body_sealer()});
-    }
+    if (!sealers_) sealers_ = std::make_unique<Sealers>(reader.keys_);
   }
   ~Lease() {
     std::lock_guard lock(reader_.mutex_);

@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "dedup/base/limits.h"
 #include "dedup/base/log.h"
 #include "dedup/base/unique_fd.h"
 
@@ -26,8 +27,8 @@ namespace {
 using Json = nlohmann::json;
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr size_t kRequestBytesMax = 64 * 1024;
-constexpr size_t kAnswerBytesMax = 256 * 1024 * 1024;
+constexpr size_t kRequestBytesMax = 64 * kKiB;
+constexpr size_t kAnswerBytesMax = 256 * kMiB;
 // A snapshot takes its time; status must not wait for it.
 constexpr size_t kServerThreads = 4;
 // A peer that says or takes nothing for that long is dropped.

@@ -1,5 +1,7 @@
 #include "fs/disk_image.h"
 
+#include "dedup/base/limits.h"
+
 namespace varve {
 namespace {
 
@@ -7,7 +9,7 @@ bool has(ByteView head, size_t at, std::string_view magic) {
   return head.size() >= at + magic.size() && as_text(head.subspan(at, magic.size())) == magic;
 }
 
-constexpr size_t kSmallestImage = 64 * 1024;  // a boot sector alone is no disk
+constexpr size_t kSmallestImage = 64 * kKiB;  // a boot sector alone is no disk
 
 }  // namespace
 
@@ -20,9 +22,8 @@ bool looks_like_disk_image(ByteView head) {
          has(head, 0, "KDMV") || has(head, 0, "vhdxfile") ||  // VMDK, VHDX
          has(head, 64, "\x7f\x10\xda\xbe") ||                 // VDI
          has(head, 0, "LUKS\xba\xbe") || has(head, 0, "conectix") ||
-         has(head, 0,
-             std::string_view("SQLite format 3\0",
-                              16));  // a database is overwritten in the same way
+         // A database is overwritten in the same way.
+         has(head, 0, std::string_view("SQLite format 3\0", 16));
 }
 
 }  // namespace varve

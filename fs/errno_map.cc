@@ -7,6 +7,9 @@ namespace varve {
 int errno_of(Errc code) {
   switch (code) {
     case Errc::kIo:
+    case Errc::kCorrupt:
+    case Errc::kAuthentication:
+    case Errc::kForeign:
       return EIO;
     case Errc::kNoSpace:
       return ENOSPC;
@@ -16,14 +19,6 @@ int errno_of(Errc code) {
       return EEXIST;
     case Errc::kInvalid:
       return EINVAL;
-    case Errc::kCorrupt:
-      return EIO;
-    case Errc::kAuthentication:
-      return EIO;
-    case Errc::kWrongPassphrase:
-      return EACCES;
-    case Errc::kForeign:
-      return EIO;
     case Errc::kUnsupported:
       return EOPNOTSUPP;
     case Errc::kBusy:
@@ -33,6 +28,7 @@ int errno_of(Errc code) {
     case Errc::kPermission:
       return EPERM;
     case Errc::kAccess:
+    case Errc::kWrongPassphrase:
       return EACCES;
     case Errc::kNotDirectory:
       return ENOTDIR;

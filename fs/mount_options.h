@@ -23,7 +23,7 @@ struct MountOptions {
   /// Bytes of written data that are on their way to the disk; kDirtyBytesMin at least.
   uint64_t dirty_bytes = uint64_t{128} << 20;
   /// Seconds of change after which a checkpoint is taken; 0: only at umount.
-  int64_t checkpoint_seconds = 15 * 60;
+  int64_t checkpoint_seconds = int64_t{15} * 60;
   /// Nobody removes snapshots through the mount.
   bool append_only_snapshots = false;
   /// Flags of mount(2) for the kernel, by their names: nosuid, noexec, noatime and the like.

@@ -21,7 +21,7 @@ struct Id {
   bool is_zero() const {
     return std::all_of(bytes.begin(), bytes.end(), [](uint8_t b) { return b == 0; });
   }
-  friend auto operator<=>(const Id&, const Id&) = default;  // NOLINT(modernize-use-nullptr)
+  friend auto operator<=>(const Id&, const Id&) = default;
 
   static std::optional<Id> from_hex(std::string_view text) {
     Id id;
