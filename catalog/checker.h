@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -38,9 +39,8 @@ std::string_view name_of(FindingKind kind);
 struct Finding {
   FindingKind kind = FindingKind::kNote;
   std::string file;  // below the store's directory: "packs/ab/<hash>", "local/db"; may be empty
-  std::optional<PackId> pack;  // that it is about, or where the bytes were
-  std::string set,
-      snapshot;  // of a path: its set ("" for the root) and snapshot ("" in the live tree)
+  std::optional<PackId> pack;       // that it is about, or where the bytes were
+  std::string set, snapshot;        // of a path; "" for the root, and in the live tree
   std::optional<std::string> path;  // in the set; "" is its top
   std::string problem;
   bool unreadable = false;  // of a pack: nothing in it can be read

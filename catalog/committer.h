@@ -1,7 +1,6 @@
 // The commit: what was written becomes durable, in the one order that a crash cannot break.
 //
-//   1. the changes so far are frozen          (everything that they refer to has been put into
-//   Ingest before)
+//   1. the changes so far are frozen (what they refer to has been put into Ingest before)
 //   2. Ingest::sync: those chunks are in packs, the packs are synced
 //   3. one transaction of the changes, the open packs' durable lengths and the packs sealed since
 //

@@ -31,8 +31,8 @@ struct SnapshotInfo {
 /// A set that has snapshots.
 struct SetInfo {
   SetId id;
-  std::string
-      name;  // shown name: the newest snapshot's, or that and @writer where two sets have the same
+  /// Shown name: the newest snapshot's, or that and @writer where two sets have the same.
+  std::string name;
   WriterId writer;  // of the newest snapshot
 };
 

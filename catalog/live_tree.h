@@ -39,8 +39,8 @@ struct LiveEntry {
 struct NewFile {
   FileType type = FileType::kFile;
   uint16_t permissions = 0;  // after umask, if umask is to count; 07777
-  uint16_t umask =
-      0;  // applied here unless a default ACL is inherited (permissions are then given without it)
+  /// Applied here unless a default ACL is inherited (permissions are then given without it).
+  uint16_t umask = 0;
   uint32_t uid = 0, gid = 0;
   uint32_t device_major = 0, device_minor = 0;
   std::string target;  // of a symlink

@@ -1,18 +1,15 @@
 // Repairs what a check has found, as far as it can be without inventing anything. No byte of
 // anybody's is deleted: what is damaged is moved aside.
 //
-//   temporaries, packs in writing that nothing refers to    removed
-//   damaged lists, snapshots, records, keys                  moved to replica/quarantine/ (they
-//   count as
-//                                                            absent where they are)
-//   packs of which nothing can be read                       the same, with `all` alone
-//   a damaged chunk index                                    made anew from the packs
-//   chunks that cannot be read                               forgotten by the index, so that they
-//   are
-//                                                            stored anew when they are written
-//                                                            again
-//   a database that contradicts itself                       moved to local/refused-<time>, with
-//   `all` alone
+//   temporaries, packs in writing that nothing refers to   removed
+//   damaged lists, snapshots, records, keys                moved to replica/quarantine/ (they count
+//                                                          as absent where they are)
+//   packs of which nothing can be read                     the same, with `all` alone
+//   a damaged chunk index                                  made anew from the packs
+//   chunks that cannot be read                             forgotten by the index, so that they are
+//                                                          stored anew when they are written again
+//   a database that contradicts itself                     moved to local/refused-<time>, with
+//                                                          `all` alone
 //
 // The caller holds the store's lock, and rebuilds the working copy afterwards by opening it.
 #pragma once

@@ -19,8 +19,8 @@ namespace {
 
 constexpr size_t kBlockBytes = 1 * kMiB;
 constexpr size_t kExtentsAtOnce = 4096;  // of a file's, looked at together
-constexpr uint64_t kUncachedBytes =
-    8 * kMiB;  // files from this size on are read back from the disk itself
+// Files from this size on are read back from the disk itself.
+constexpr uint64_t kUncachedBytes = 8 * kMiB;
 constexpr size_t kOpenDirectoriesMax = 128;  // of the path to where the restore is
 constexpr uint64_t kFilesPerProgress = 64;
 

@@ -2,34 +2,44 @@
 // big-endian, so that order is numeric order. Private to the program: a change of this page is a
 // new kSchemaVersion, and the working copy is rebuilt.
 //
-//   table            key                                       value
-//   m  meta          name                                      as each name says
-//   s  set           set u32                                   SetRow
-//   n  removed name  name                                      set u32: the set that was last
-//   removed under that name i  inode         tree u32, number u64                      Inode d
-//   entry         tree u32, directory u64, name             DirentRow c  cookie        tree u32,
-//   directory u64, cookie u64       ListedRow: the order in which readdir goes x  xattr tree u32,
-//   number u64, name                value l  symlink       tree u32, number u64 target e  extent
-//   tree u32, number u64, offset u64          Extent without its offset; rows at or behind the
-//   file's size are dead (see f) t  stub          tree u32, number u64 TreeRef: entries (or
-//   extents) are still in that tree object only r  clean         tree u32, number u64 TreeRef: the
-//   tree object that says the same as the rows here k  mark          tree u32, directory u64
-//   generation u64: changed since, so r does not hold any more; a directory
-//                                                              with a t row has the entries of that
-//                                                              object whatever its mark says
-//   h  linked        tree u32, number u64                      generation u64 of the last change of
-//   an inode of the link table; where the
-//                                                              inode is gone or has no links left,
-//                                                              it is in the table no more
-//   o  orphan        tree u32, number u64                      empty: open and without a name,
-//   removed at the latest by the next mount g  garbage       tree u32 empty: a tree that nothing
-//   shows, to be erased piece by piece f  freed         tree u32, number u64 offset u64: extents
-//   from there on are dead, to be erased piece by piece p  pack          pack id PackInfo u
-//   unbundled     pack id                                   empty: a sealed data pack whose index
-//   is in no bundle yet w  open pack     pack id                                   class u8,
-//   durable length u64 b  listed        set id, pack id                           empty: named by
-//   the newest list that the set's next one will build on v  view          snapshot's hash, set id
-//   u32: number in the inode numbers that the snapshot shows
+//   table            key                                 value
+//   m  meta          name                                as each name says
+//   s  set           set u32                             SetRow
+//   n  removed name  name                                set u32: the set that was last removed
+//                                                        under that name
+//   i  inode         tree u32, number u64                Inode
+//   d  entry         tree u32, directory u64, name       DirentRow
+//   c  cookie        tree u32, directory u64, cookie u64 ListedRow: the order in which readdir goes
+//   x  xattr         tree u32, number u64, name          value
+//   l  symlink       tree u32, number u64                target
+//   e  extent        tree u32, number u64, offset u64    Extent without its offset; rows at or
+//                                                        behind the file's size are dead (see f)
+//   t  stub          tree u32, number u64                TreeRef: entries (or extents) are still in
+//                                                        that tree object only
+//   r  clean         tree u32, number u64                TreeRef: the tree object that says the
+//                                                        same as the rows here
+//   k  mark          tree u32, directory u64             generation u64: changed since, so r does
+//                                                        not hold any more; a directory with a t
+//                                                        row has the entries of that object
+//                                                        whatever its mark says
+//   h  linked        tree u32, number u64                generation u64 of the last change of an
+//                                                        inode of the link table; where the inode
+//                                                        is gone or has no links left, it is in the
+//                                                        table no more
+//   o  orphan        tree u32, number u64                empty: open and without a name, removed at
+//                                                        the latest by the next mount
+//   g  garbage       tree u32                            empty: a tree that nothing shows, to be
+//                                                        erased piece by piece
+//   f  freed         tree u32, number u64                offset u64: extents from there on are
+//                                                        dead, to be erased piece by piece
+//   p  pack          pack id                             PackInfo
+//   u  unbundled     pack id                             empty: a sealed data pack whose index is
+//                                                        in no bundle yet
+//   w  open pack     pack id                             class u8, durable length u64
+//   b  listed        set id, pack id                     empty: named by the newest list that the
+//                                                        set's next one will build on
+//   v  view          snapshot's hash, set id             u32: number in the inode numbers that the
+//                                                        snapshot shows
 //
 // Marks: what changes a directory's tree object (its entries; inodes, xattrs and extents of its
 // children that are not linked) puts the generation on the directory and on all directories above

@@ -11,8 +11,8 @@ namespace varve {
 namespace {
 
 constexpr size_t kReadAheadTasksMax = 8;  // more are dropped, not queued
-constexpr int kLooksMax =
-    3;  // a chunk may move, by collection, between the index's answer and the read
+// A chunk may move, by collection, between the index's answer and the read.
+constexpr int kLooksMax = 3;
 
 }  // namespace
 

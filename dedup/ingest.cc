@@ -5,36 +5,32 @@
 //            `------------ pending: find_pending ---'`---------- in the index ------->
 //
 //  1. A chunk is gathered by at most one builder: its id enters PendingChunks under the builder's
-//  lock, once, and only where neither
-//     PendingChunks nor the index knew it. Between the look into the index and that moment other
-//     segments may have left PendingChunks for the index; the generation tells, and put looks
-//     again.
+//     lock, once, and only where neither PendingChunks nor the index knew it. Between the look into
+//     the index and that moment other segments may have left PendingChunks for the index; the
+//     generation tells, and put looks again.
 //  2. A chunk leaves PendingChunks only after ChunkIndex::add: a reader that asks PendingChunks
-//  first and the index then, finds it at any
-//     moment.
+//     first and the index then, finds it at any moment.
 //  3. Bytes of a pending chunk do not move or change: readers copy them without a lock.
 //  4. A segment takes its place in its lane under the builder's lock, so that a stream's chunks lie
-//  in packs in their order; it is
-//     compressed without any lock, in any order.
+//     in packs in their order; it is compressed without any lock, in any order.
 //  5. A lane's writer belongs to the one thread that has set `busy`: it appends from the front
-//  while the front is compressed. Whoever
-//     makes a segment ready tries to become that thread, so that no ready front is left behind;
-//     nobody waits to become it but seal, for which it makes way.
+//     while the front is compressed. Whoever makes a segment ready tries to become that thread, so
+//     that no ready front is left behind; nobody waits to become it but seal, for which it makes
+//     way.
 //  6. A segment without space (kNoSpace) stays in front of its lane and is appended again as it is:
-//  the writer has sealed it under its
-//     ordinal. While its lane, or the finisher, is stalled, put answers kNoSpace and tries again
-//     every 200 ms; flush and sync always try, and answer kNoSpace if that was in vain. Nobody
-//     sleeps on a stall: there is no thread to wake. A stall of the catalog's lane is no reason for
-//     sync to fail: what a commit refers to there was sealed before, and seal tells of the stall.
+//     the writer has sealed it under its ordinal. While its lane, or the finisher, is stalled, put
+//     answers kNoSpace and tries again every 200 ms; flush and sync always try, and answer kNoSpace
+//     if that was in vain. Nobody sleeps on a stall: there is no thread to wake. A stall of the
+//     catalog's lane is no reason for sync to fail: what a commit refers to there was sealed
+//     before, and seal tells of the stall.
 //  7. Any other failure of a write or sync is final: first_error_ is set once, and every call,
-//  waiting or later, gives it.
+//     waiting or later, gives it.
 //  8. put waits for memory only while something is queued, which the executor and the lane bring to
-//  an end without it. If all
-//     memory is in gathering segments, it cuts them; if there is nothing to cut either, it goes
-//     ahead: so it never waits for itself.
+//     an end without it. If all memory is in gathering segments, it cuts them; if there is nothing
+//     to cut either, it goes ahead: so it never waits for itself.
 //  9. A full pack goes to the finisher's thread, and the lane to a new pack at once. sync waits for
-//  packs in finishing: what is in them is
-//     not durable before. A sealed pack is added to `sealed_` once and taken from there once.
+//     packs in finishing: what is in them is not durable before. A sealed pack is added to
+//     `sealed_` once and taken from there once.
 //
 // Locks: a builder's > the pipeline's, or PendingChunks'; these are leaves. None is held over
 // compressing, appending, syncing, a call of the index, or Executor::run. Who waits: put for memory

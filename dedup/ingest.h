@@ -1,8 +1,8 @@
 // Bytes in: new chunks go through a bounded pipeline into packs.
 //
 //   put -> chunk id -> index -- known -> done
-//                         `-- new -> segment -> compress (all cores) -> seal, append (in order) ->
-//                         open pack -> sealed pack
+//                         `-- new -> segment -> compress (all cores)
+//                                 -> seal, append (in order) -> open pack -> sealed pack
 //
 // put returns as soon as the chunk has an id; the bytes are in memory until they are in a pack, and
 // find_pending gives them to readers meanwhile. Nothing that put returned may be referred to by a
@@ -36,8 +36,8 @@ inline constexpr size_t kFinishingPacksMax = 8;
 class Ingest {
  public:
   struct Options {
-    size_t pending_bytes_max = 64u
-                               << 20;  // chunks in memory that are in no pack yet; put blocks above
+    /// Chunks in memory that are in no pack yet; put blocks above.
+    size_t pending_bytes_max = 64u << 20;
     int compression_level = 3;
     Executor* finisher = nullptr;  // brings packs to their end; nullptr: a thread of the Ingest's
   };

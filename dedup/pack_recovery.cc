@@ -56,8 +56,8 @@ Result<std::shared_ptr<const DecodedSegment>> Takeover::read_next(Buffer& sealed
   header = VARVE_TRY(reader_.open_header(ordinal, sealed_header));
   sealed = Buffer(kSealedSegmentHeaderBytes + header.body_length + kTagBytes);
   VARVE_TRY(read_exactly(file_, offset, sealed.span()));
-  Buffer scratch(
-      sealed.size());  // decoding uses its input up, and the bytes are still to be hashed
+  // Decoding uses its input up, and the bytes are still to be hashed.
+  Buffer scratch(sealed.size());
   std::memcpy(scratch.data(), sealed.data(), scratch.size());
   return reader_.decode(ordinal, scratch.span(), state_.hasher);
 }

@@ -1,7 +1,8 @@
 // .varve, in the root and in each set: found by name, never listed.
 //
 //   MNT/.varve/snapshots/NAME/    MNT/.varve/sets/SET[@WRITER]/snapshots/NAME/
-//   MNT/.varve/status.json, metrics MNT/SET/.varve/snapshots/NAME/
+//   MNT/.varve/status.json, metrics
+//   MNT/SET/.varve/snapshots/NAME/
 //
 // Nodes are numbers alone (node_id.h); what a directory holds is asked of the history each time.
 // Any thread.

@@ -6,8 +6,8 @@ namespace varve {
 namespace {
 
 constexpr size_t kBlockBytesMax = 1u << 20;
-constexpr size_t kPieceOverheadBytes =
-    160;  // map node, control block: what a piece costs besides its bytes
+// Map node, control block: what a piece costs besides its bytes.
+constexpr size_t kPieceOverheadBytes = 160;
 
 }  // namespace
 

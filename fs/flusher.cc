@@ -14,13 +14,13 @@ namespace varve {
 namespace {
 
 constexpr size_t kResyncBytesFactor = 4;  // times the chunker's maximum
-constexpr size_t kReplaceBytesMax = 16u
-                                    << 20;  // what is cut is given to the tree at least that often
+// What is cut is given to the tree at least that often.
+constexpr size_t kReplaceBytesMax = 16u << 20;
 constexpr size_t kImageHeadBytes = 128u << 10;
 constexpr uint64_t kRandomWritesOfAnImage = 8;  // from then on a file is taken for one
 constexpr Nanoseconds kPressureInterval = 50'000'000;
-constexpr uint64_t kDirtyFileOverheadBytes =
-    1024;  // what a small dirty file costs besides its data
+// What a small dirty file costs besides its data.
+constexpr uint64_t kDirtyFileOverheadBytes = 1024;
 
 /// The file's times, as programs see them; under its lock.
 Result<void> set_times(LiveTree::ContentChange& change, const FileState& file, LiveTree& tree) {

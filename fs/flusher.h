@@ -3,8 +3,8 @@
 //
 // flush() works in the caller's thread, request() in one of a few threads of this object's own (in
 // the caller's, where it has none); one file is worked on by one thread at a time (its
-// content_mutex). What cannot be flushed stays dirty
-// and readable; the error is latched in the file's state and logged.
+// content_mutex). What cannot be flushed stays dirty and readable; the error is latched in the
+// file's state and logged.
 #pragma once
 
 #include <condition_variable>

@@ -2,8 +2,7 @@
 // the requests' own bytes.
 //
 // - KILLPRIV_V2: the kernel no longer asks for security.capability before a buffered write;
-// requests then say whether setuid and
-//   setgid are to go.
+//   requests then say whether setuid and setgid are to go.
 // - DIRECT_IO_ALLOW_MMAP: files opened with direct I/O can be mapped shared.
 // - SETXATTR_EXT and whole requests: fs/fuse_raw.h.
 #pragma once
@@ -54,8 +53,8 @@ class FuseWire {
 
   Filesystem& filesystem_;
   std::atomic<bool> negotiated_{false};
-  uint64_t init_unique_ =
-      0;  // of the INIT request; only the thread that handles it reads and writes these
+  // Of the INIT request; only the thread that handles it reads and writes these.
+  uint64_t init_unique_ = 0;
   uint64_t offered_ = 0;
   bool kills_privileges_ = false;
   bool maps_direct_io_ = false;

@@ -6,8 +6,8 @@ namespace varve {
 namespace {
 
 constexpr uint64_t kAheadBytes = 4u << 20;
-constexpr uint64_t kSlackBytes =
-    2u << 20;  // the kernel reads ahead with several requests at once, in any order
+// The kernel reads ahead with several requests at once, in any order.
+constexpr uint64_t kSlackBytes = 2u << 20;
 constexpr uint64_t kReadsToBelieve = 2;
 
 }  // namespace

@@ -3,9 +3,8 @@
 //     old extents   |--------|-----|------------|-------|----
 //     dirty runs          [xxxx]      [x]
 //     cut anew      |------|----|--|------|-----|
-//                   s = start of the extent            ^ resync: beyond every run, and on an old
-//                   boundary again
-//                       that the run begins in
+//                   ^ start of the extent       ^ resync: beyond every run, and on an old
+//                     that the run begins in      boundary again
 //
 // A run's chunks begin where the extent that it begins in begins; a run that appends begins with
 // the last chunk, unless that one is known to be cut by content (`natural_end`). Cutting goes on

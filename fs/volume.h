@@ -184,8 +184,8 @@ class Volume final : public Filesystem {
   KernelCache* kernel_cache_ = nullptr;
   Metric &reads_, &read_bytes_, &writes_, &written_bytes_, &read_failures_;
 
-  std::mutex
-      history_mutex_;  // one snapshot, checkpoint or revert at a time; before all other locks
+  // One snapshot, checkpoint or revert at a time; before all other locks.
+  std::mutex history_mutex_;
   Barrier barrier_;
   LookupCounts counts_;
   DirtyBudget budget_;

@@ -10,8 +10,8 @@ namespace varve {
 namespace {
 
 constexpr uint64_t kStreamFlushBytes = 4u << 20;  // a stream is cut when it has that much
-constexpr uint64_t kRandomFlushBytes =
-    32u << 20;  // a file that is written here and there, when it has that much
+// A file that is written here and there, when it has that much.
+constexpr uint64_t kRandomFlushBytes = 32u << 20;
 constexpr uint64_t kFlushPartOfBudget = 4;       // of the budget: where that is less than those
 constexpr uint64_t kFlushPartUnderPressure = 4;  // of those
 constexpr int kPatienceMs = 250;

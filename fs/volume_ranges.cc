@@ -144,8 +144,8 @@ Result<size_t> Volume::copy_range(Ino from, uint64_t from_handle, uint64_t from_
   if (from != to) lock_second = std::unique_lock(second.mutex);
   VARVE_TRY(load(first));
   VARVE_TRY(load(second));
-  uint64_t source_size =
-      source->live->committed_size;  // written since the flush: as if it came after the copy
+  // What was written since the flush is as if it came after the copy.
+  uint64_t source_size = source->live->committed_size;
   if (from_offset >= source_size) return size_t{0};
   uint64_t count = std::min(wanted, source_size - from_offset);
   VARVE_TRY(clone(*source->live, from_offset, *target->live, to_offset, count));

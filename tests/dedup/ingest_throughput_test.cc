@@ -1,7 +1,6 @@
 // Goal: see by hand how fast the pipeline is (no assertion on time): run with
-// --gtest_also_run_disabled_tests
-// --gtest_filter='*Throughput*', VARVE_BENCH_FILE naming a file of real data, VARVE_BENCH_DIR a
-// directory for packs.
+// --gtest_also_run_disabled_tests --gtest_filter='*Throughput*', VARVE_BENCH_FILE naming a file of
+// real data, VARVE_BENCH_DIR a directory for packs.
 
 #include <cstdlib>
 #include <ctime>

@@ -4,7 +4,7 @@
 //   fuzz_parsers --list                     the parsers' names
 //   fuzz_parsers --seeds DIR                writes valid inputs to DIR/PARSER/
 //   fuzz_parsers PARSER [OPTION|CORPUS]...  libFuzzer on one parser: its own options, or a file to
-//   replay
+//                                           replay
 //
 // tests/fuzz/run does all of it; its --help says how.
 #include <cstdint>
