@@ -5,6 +5,10 @@
 #include <linux/falloc.h>
 #include <sys/stat.h>
 
+#include "catalog/checker.h"
+#include "catalog/guard.h"
+#include "dedup/keyring.h"
+
 namespace varve {
 namespace {
 
@@ -158,6 +162,28 @@ std::string PowerRun::missing_packs() {
     if (!*whole) return "packs of snapshot '" + info.name + "' are missing";
   }
   return "";
+}
+
+std::string PowerRun::damage() {
+  Storage& disk = *machine_.disk;
+  const auto report = [&]() -> Result<CheckReport> {
+    const StoreConfig config = VARVE_TRY(read_store_config(disk));
+    const Keyring keyring = VARVE_TRY(open_keyring(disk, config, key_of_the_store()));
+    const auto place = [this] { return machine_.world()->place(); };
+    const GuardFound found = VARVE_TRY(read_guard(disk, place, config.store_id));
+    const ReplicaId replica = found.guard ? found.guard->replica : ReplicaId();
+    const auto view = VARVE_TRY(machine_.database->view());
+    CheckOptions options;
+    options.read_data = true;
+    options.threads = 1;
+    return check_store({disk, config, keyring, view.get(), replica, machine_.clock}, options);
+  }();
+  if (!report.ok()) return report.error().message();
+  std::string lines;
+  for (const Finding& finding : report->findings) {
+    if (finding.is_damage()) lines += line_of(finding) + "\n";
+  }
+  return lines;
 }
 
 // Operations. The model is told first, for a cut may come before the store answers.

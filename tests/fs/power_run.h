@@ -68,6 +68,9 @@ class PowerRun {
   Result<std::vector<PowerModel::FoundSnapshot>> snapshots();
   /// "" unless a snapshot's list names a pack that is not here.
   std::string missing_packs();
+  /// What the checker says of what is on disk and in the database now, every byte read: the damage
+  /// of a line each. Mounted or not.
+  std::string damage();
   WorkingCopy& copy() { return *copy_; }
 
  private:
