@@ -38,8 +38,11 @@ Result<std::unique_ptr<WorkingCopy>> WorkingCopy::open(std::unique_ptr<World> wo
   const std::shared_ptr<World> shared = std::move(world);
   auto state = std::make_unique<State>(shared, options, metrics);
   Result<void> opened = state->open(secret);
-  const bool full = !opened.ok() && opened.error().code() == Errc::kNoSpace;
-  if (full && state->ballast && state->ballast->give()) {
+  const auto failed_with = [&](Errc code) { return !opened.ok() && opened.error().code() == code; };
+  const bool has_room = failed_with(Errc::kNoSpace) && state->ballast && state->ballast->give();
+  // A database that was found damaged on the way is refused the second time.
+  if (has_room || (failed_with(Errc::kCorrupt) && state->kv)) {
+    state.reset();
     state = std::make_unique<State>(shared, options, metrics);
     opened = state->open(secret);
   }

@@ -18,7 +18,7 @@ class RealWorld final : public World {
   Random& random() override { return system_random(); }
 
   Result<std::unique_ptr<Kv>> open_database(const std::string& directory) override {
-    return open_lmdb_kv(root_ + "/" + directory);
+    return open_lmdb_kv(root_ + "/" + directory, {.mark_damage = true});
   }
   std::unique_ptr<Executor> make_executor(const char* name, size_t threads,
                                           size_t queue_limit) override {

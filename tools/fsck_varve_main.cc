@@ -1,8 +1,6 @@
 // fsck.varve: checks a store, and repairs what can be repaired.
 
 #include <fmt/format.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -54,30 +52,10 @@ constexpr const char* kDatabase = "local/db";
 /// Every row, and the way to it from the root.
 Result<void> read_all_rows(KvView& view) {
   const auto cursor = VARVE_TRY(view.cursor());
-  size_t bytes = 0;
   for (VARVE_TRY(cursor->seek(std::string(1, '\0'))); cursor->valid(); VARVE_TRY(cursor->next())) {
-    for (const char c : cursor->value()) bytes += static_cast<uint8_t>(c);
-    if (!VARVE_TRY(view.get(cursor->key()))) return Errc::kCorrupt;
+    if (!VARVE_TRY(view.get(cursor->key()))) return Error(Errc::kCorrupt, "a row is not found");
   }
-  return bytes == SIZE_MAX ? Error(Errc::kRange) : Result<void>();
-}
-
-/// Damaged pages may end whoever reads them: a child goes first, as far as anybody can. What is
-/// wrong; empty if nothing is, or opening it says so.
-std::string probe_database(const std::string& directory) {
-  const pid_t child = ::fork();
-  if (child < 0) return "";
-  if (child == 0) {
-    set_log_level(LogLevel::kError);
-    const auto kv = open_lmdb_kv(directory);
-    if (!kv.ok()) ::_exit(0);
-    const auto view = (*kv)->view();
-    ::_exit(view.ok() && read_all_rows(**view).ok() ? 0 : 1);
-  }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-  if (WIFSIGNALED(status)) return fmt::format("reading it ends in signal {}", WTERMSIG(status));
-  return status == 0 ? "" : "not all of its rows can be read";
+  return {};
 }
 
 class Fsck {
@@ -89,10 +67,7 @@ class Fsck {
     storage_ = VARVE_TRY(open_posix_storage(arguments_.store));
     config_ = VARVE_TRY(in_context(read_store_config(*storage_), arguments_.store));
     if (!arguments_.look) VARVE_TRY(lock());
-    // Before there are threads and before the database is open.
-    const std::string database = arguments_.store + "/" + kDatabase;
-    has_database_ = ::access((database + "/data.mdb").c_str(), F_OK) == 0;
-    if (has_database_) refused_ = probe_database(database);
+    has_database_ = VARVE_TRY(storage_->exists(std::string(kDatabase) + "/data.mdb"));
     secret_.emplace(VARVE_TRY(read_access_secret(arguments_.secret, arguments_.store)));
     keyring_.emplace(VARVE_TRY(open_keyring(*storage_, config_, *secret_)));
     const GuardFound found = VARVE_TRY(read_guard(*storage_, arguments_.store, config_.store_id));
@@ -134,16 +109,10 @@ class Fsck {
     options.progress = [this](const CheckProgress& progress) { show_progress(line_, progress); };
     std::unique_ptr<Kv> database;
     std::unique_ptr<KvView> view;
-    if (has_database_ && refused_.empty()) {
-      Result<std::unique_ptr<Kv>> opened = open_lmdb_kv(arguments_.store + "/" + kDatabase);
-      if (opened.ok()) {
-        database = std::move(opened).value();
-        view = VARVE_TRY(database->view());
-      } else if (opened.error().code() == Errc::kCorrupt) {
-        refused_ = opened.error().message();
-      } else {
-        return std::move(opened).error();
-      }
+    if (has_database_) {
+      const Result<void> opened = open_database(database, view);
+      if (!opened.ok() && opened.error().code() != Errc::kCorrupt) return opened.error();
+      if (!opened.ok()) refused_ = opened.error().message();
     }
     const CheckedStore store{*storage_, config_, *keyring_, view.get(), replica_};
     Result<CheckReport> report = check_store(store, options);
@@ -157,6 +126,16 @@ class Fsck {
         });
     if (missing) add_database_finding(*report, "is missing or empty: a mount makes it anew");
     return report;
+  }
+
+  /// kCorrupt if not all of it can be read, whatever the reason; then there is no view.
+  Result<void> open_database(std::unique_ptr<Kv>& database, std::unique_ptr<KvView>& view) {
+    database = VARVE_TRY(open_lmdb_kv(arguments_.store + "/" + kDatabase));
+    view = VARVE_TRY(database->view());
+    const Result<void> readable = read_all_rows(*view);
+    if (readable.ok()) return {};
+    view.reset();
+    return Error(Errc::kCorrupt, readable.error().message());
   }
 
   static void add_database_finding(CheckReport& report, std::string problem) {

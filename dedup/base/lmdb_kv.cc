@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "dedup/base/bus_guard.h"
+#include "dedup/base/checked_rows.h"
 #include "dedup/base/log.h"
 
 namespace varve {
@@ -42,6 +43,9 @@ Error lmdb_error(int code, std::string_view what) {
       break;
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
+    case MDB_CURSOR_FULL:
+    case MDB_PAGE_FULL:
+    case MDB_BAD_TXN:
     case MDB_INVALID:
     case MDB_VERSION_MISMATCH:
     case MDB_INCOMPATIBLE:
@@ -60,19 +64,8 @@ int guarded(const Call& call) {
   return survives_bus_error([&] { code = call(); }) ? code : EIO;
 }
 
-/// Values may lie on pages that finding them did not read; whoever reads them then is not guarded.
-void touch(const MDB_val& value) {
-  constexpr size_t kPageBytes = 4096;
-  const volatile char* bytes = static_cast<const char*>(value.mv_data);
-  for (size_t at = 0; at < value.mv_size; at += kPageBytes) (void)bytes[at];
-  if (value.mv_size > 0) (void)bytes[value.mv_size - 1];
-}
-
 MDB_val to_val(std::string_view text) {
   return {text.size(), const_cast<char*>(text.data())};
-}
-std::string_view to_text(const MDB_val& value) {
-  return {static_cast<const char*>(value.mv_data), value.mv_size};
 }
 
 /// LMDB would take an empty key for an error and a long one for a bad value size: one answer for
@@ -158,86 +151,92 @@ class ReadTransactions {
 
 class LmdbCursor final : public KvCursor {
  public:
-  explicit LmdbCursor(MDB_cursor* cursor) : cursor_(cursor) {}
-  ~LmdbCursor() override { mdb_cursor_close(cursor_); }
-  LmdbCursor(const LmdbCursor&) = delete;
-  LmdbCursor& operator=(const LmdbCursor&) = delete;
+  explicit LmdbCursor(CheckedCursor at) : at_(at) {}
 
   Result<void> seek(std::string_view key) override {
     if (key.size() > kKeyBytesMax) return invalid_key();
-    key_ = to_val(key);
-    return move(key.empty() ? MDB_FIRST : MDB_SET_RANGE);
+    return moved(at_.seek(key));
   }
-  Result<void> next() override {
-    if (!valid_) return {};
-    return move(MDB_NEXT);
-  }
+  Result<void> next() override { return valid_ ? moved(at_.next()) : Result<void>(); }
   bool valid() const override { return valid_; }
-  std::string_view key() const override { return to_text(key_); }
-  std::string_view value() const override { return to_text(value_); }
+  std::string_view key() const override { return at_.key(); }
+  std::string_view value() const override { return at_.value(); }
 
  private:
-  Result<void> move(MDB_cursor_op operation) {
-    const int code = guarded([&] {
-      const int found = mdb_cursor_get(cursor_, &key_, &value_, operation);
-      if (found == 0) touch(value_);
-      return found;
-    });
-    valid_ = code == 0;
-    if (code == 0 || code == MDB_NOTFOUND) return {};
-    return lmdb_error(code, "reading the database");
+  Result<void> moved(const Result<bool>& to_row) {
+    valid_ = to_row.ok() && *to_row;
+    return to_row.ok() ? Result<void>() : to_row.error();
   }
 
-  MDB_cursor* const cursor_;
-  MDB_val key_{}, value_{};
+  CheckedCursor at_;
   bool valid_ = false;
 };
 
 class LmdbView final : public KvView {
  public:
-  LmdbView(ReadTransactions& pool, MDB_txn* transaction, MDB_dbi table)
-      : pool_(pool), transaction_(transaction), table_(table) {}
+  LmdbView(ReadTransactions& pool, MDB_txn* transaction, CheckedCursor at)
+      : pool_(pool), transaction_(transaction), at_(at) {}
   ~LmdbView() override { pool_.give_back(transaction_); }
   LmdbView(const LmdbView&) = delete;
   LmdbView& operator=(const LmdbView&) = delete;
 
   Result<std::optional<std::string_view>> get(std::string_view key) override {
     if (!key_is_valid(key)) return invalid_key();
-    MDB_val wanted = to_val(key), value{};
-    const int code = guarded([&] {
-      const int found = mdb_get(transaction_, table_, &wanted, &value);
-      if (found == 0) touch(value);
-      return found;
-    });
-    if (code == MDB_NOTFOUND) return std::optional<std::string_view>();
-    if (code != 0) return lmdb_error(code, "reading the database");
-    return std::optional<std::string_view>(to_text(value));
+    const bool found = VARVE_TRY(at_.seek(key));
+    if (!found || at_.key() != key) return std::optional<std::string_view>();
+    return std::optional<std::string_view>(at_.value());
   }
 
   Result<std::unique_ptr<KvCursor>> cursor() override {
-    MDB_cursor* cursor = nullptr;
-    int code = mdb_cursor_open(transaction_, table_, &cursor);
-    if (code != 0) return lmdb_error(code, "reading the database");
-    return std::unique_ptr<KvCursor>(std::make_unique<LmdbCursor>(cursor));
+    return std::unique_ptr<KvCursor>(std::make_unique<LmdbCursor>(at_));
   }
 
  private:
   ReadTransactions& pool_;
   MDB_txn* const transaction_;
-  const MDB_dbi table_;
+  CheckedCursor at_;
 };
 
 class LmdbKv final : public Kv {
  public:
-  LmdbKv(Environment environment, MDB_dbi table, std::string directory)
+  LmdbKv(Environment environment, MDB_dbi table, const std::string& directory, bool mark_damage)
       : environment_(std::move(environment)),
         table_(table),
-        directory_(std::move(directory)),
-        readers_(environment_.get()) {}
+        directory_(directory),
+        damage_(directory, mark_damage),
+        readers_(environment_.get()) {
+    MDB_stat statistics{};
+    mdb_env_stat(environment_.get(), &statistics);
+    page_bytes_ = statistics.ms_psize;
+  }
+
+  /// LMDB's code.
+  int map_pages() {
+    MDB_envinfo info{};
+    mdb_env_info(environment_.get(), &info);
+    return map_.open(directory_, info.me_mapsize);
+  }
 
   Result<std::unique_ptr<KvView>> view() override {
-    MDB_txn* transaction = VARVE_TRY(readers_.take());
-    return std::unique_ptr<KvView>(std::make_unique<LmdbView>(readers_, transaction, table_));
+    // Its meta page is written over by the next but one commit: a view that was begun just before
+    // that is begun anew.
+    constexpr int kTries = 100;
+    for (int i = 0; i < kTries; i++) {
+      MDB_txn* transaction = VARVE_TRY(readers_.take());
+      LmdbTree tree;
+      bool read = false;
+      const int code = guarded([&] {
+        read = LmdbTree::read(map_.data(), page_bytes_, mdb_txn_id(transaction), tree);
+        return 0;
+      });
+      if (code == 0 && read) {
+        return std::unique_ptr<KvView>(std::make_unique<LmdbView>(
+            readers_, transaction, CheckedCursor(tree, checked_, damage_)));
+      }
+      readers_.give_back(transaction);
+      if (code != 0) return lmdb_error(code, "opening a view of the database");
+    }
+    return damage_.found("its meta pages");
   }
 
   Result<void> commit(const KvBatch& batch) override {
@@ -245,9 +244,15 @@ class LmdbKv final : public Kv {
     for (auto& [key, value] : batch) {
       if (!key_is_valid(key)) return invalid_key();
     }
+    VARVE_TRY(check_ways(batch));
     for (;;) {
       // What a page that could not be read left half done is never touched again: that is final.
-      int code = guarded([&] { return try_commit(batch); });
+      int code = 0;
+      {
+        std::optional<DamageMark::UntilDeath> until_death;
+        if (damage_.mark()) until_death.emplace(*damage_.mark());
+        code = guarded([&] { return try_commit(batch); });
+      }
       if (code == 0) return {};
       if (code == MDB_MAP_FULL) {
         VARVE_TRY(grow());
@@ -258,19 +263,34 @@ class LmdbKv final : public Kv {
       // What a failed write or sync left behind nobody knows; a full disk is told before anything
       // is referred to.
       if (code != ENOSPC && code != EDQUOT) broken_ = error;
+      if (error.code() == Errc::kCorrupt) (void)damage_.found(error.message());
       return error;
     }
   }
 
  private:
+  /// LMDB writes on what it takes for its own pages: those on the way to a row are looked at first.
+  Result<void> check_ways(const KvBatch& batch) {
+    const std::unique_ptr<KvView> view = VARVE_TRY(this->view());
+    for (const auto& [key, value] : batch) {
+      const auto found = view->get(key);
+      if (found.ok()) continue;
+      broken_ = found.error();
+      return found.error();
+    }
+    return {};
+  }
+
   int try_commit(const KvBatch& batch) {
+    std::string& row = row_;  // a member: whoever is pulled out of here destroys nothing
     MDB_txn* transaction = nullptr;
     int code = mdb_txn_begin(environment_.get(), nullptr, 0, &transaction);
     if (code != 0) return code;
     for (auto& [key_text, value_text] : batch) {
       MDB_val key = to_val(key_text);
       if (value_text) {
-        MDB_val value = to_val(*value_text);
+        put_sum(key_text, *value_text, row);
+        MDB_val value = to_val(row);
         code = mdb_put(transaction, table_, &key, &value, 0);
       } else {
         code = mdb_del(transaction, table_, &key, nullptr);
@@ -295,14 +315,21 @@ class LmdbKv final : public Kv {
     MDB_envinfo info{};
     mdb_env_info(environment_.get(), &info);
     log_info("the database has filled its map and is given twice the room");
-    return readers_.while_none(
-        [&] { return mdb_env_set_mapsize(environment_.get(), 2 * info.me_mapsize); });
+    return readers_.while_none([&] {
+      const int code = mdb_env_set_mapsize(environment_.get(), 2 * info.me_mapsize);
+      return code == 0 ? map_pages() : code;
+    });
   }
 
   const Environment environment_;
   const MDB_dbi table_;
   const std::string directory_;
+  uint64_t page_bytes_ = 0;
+  PageMap map_;
+  CheckedPages checked_;
+  DatabaseDamage damage_;
   ReadTransactions readers_;
+  std::string row_;  // commit's
   std::optional<Error> broken_;
 };
 
@@ -351,22 +378,29 @@ Result<MDB_dbi> open_table(MDB_env* environment) {
 
 }  // namespace
 
-Result<std::unique_ptr<Kv>> open_lmdb_kv(const std::string& directory, uint64_t map_bytes) {
+Result<std::unique_ptr<Kv>> open_lmdb_kv(const std::string& directory, const LmdbOptions& options) {
   bus_guard::install();
-  uint64_t wanted = map_bytes != 0 ? map_bytes : kMapBytes;
-  Environment environment;
-  int code = open_environment(directory, wanted, environment);
-  // Where address space is limited, a smaller map does: it can grow.
-  while (code == ENOMEM && wanted > kMapBytesMin) {
-    wanted /= 2;
-    code = open_environment(directory, wanted, environment);
+  if (const auto reason = DamageMark(directory).reason()) {
+    return Error(Errc::kCorrupt, "the database was found damaged: " + *reason);
   }
-  if (code != 0) return lmdb_error(code, "opening the database in " + directory);
-  VARVE_TRY(check_length(environment.get(), directory));
-  int dead = 0;
-  mdb_reader_check(environment.get(), &dead);
-  MDB_dbi table = VARVE_TRY(open_table(environment.get()));
-  return std::unique_ptr<Kv>(std::make_unique<LmdbKv>(std::move(environment), table, directory));
+  uint64_t wanted = options.map_bytes != 0 ? options.map_bytes : kMapBytes;
+  for (;; wanted /= 2) {
+    Environment environment;
+    int code = open_environment(directory, wanted, environment);
+    std::unique_ptr<LmdbKv> kv;
+    if (code == 0) {
+      VARVE_TRY(check_length(environment.get(), directory));
+      int dead = 0;
+      mdb_reader_check(environment.get(), &dead);
+      const MDB_dbi table = VARVE_TRY(open_table(environment.get()));
+      kv = std::make_unique<LmdbKv>(std::move(environment), table, directory, options.mark_damage);
+      code = kv->map_pages();
+    }
+    if (code == 0) return std::unique_ptr<Kv>(std::move(kv));
+    // Where address space is limited, a smaller map does: it can grow.
+    if (code != ENOMEM || wanted <= kMapBytesMin)
+      return lmdb_error(code, "opening the database in " + directory);
+  }
 }
 
 }  // namespace varve

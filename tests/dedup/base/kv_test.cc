@@ -184,7 +184,7 @@ TEST_F(Lmdb, IsThereAfterOpeningAnew) {
 }
 
 TEST_F(Lmdb, GrowsWhenItsMapIsFull) {
-  auto kv = open_lmdb_kv(directory_.path(), 1 << 20).value();
+  auto kv = open_lmdb_kv(directory_.path(), {.map_bytes = 1 << 20}).value();
   auto idle = kv->view();
   idle = Errc::kStale;  // back in the pool
   for (int i = 0; i < 40; i++) {

@@ -1,0 +1,113 @@
+#include "dedup/base/checked_rows.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "dedup/base/bus_guard.h"
+#include "dedup/base/checksum.h"
+#include "dedup/base/log.h"
+#include "dedup/base/unique_fd.h"
+
+namespace varve {
+namespace {
+
+using RowSum = uint64_t;
+using Found = LmdbTreeCursor::Found;
+
+RowSum sum_of(std::string_view key, std::string_view value) {
+  return xxh3(as_bytes(value), xxh3(as_bytes(key)));
+}
+
+/// The row before the one that was found is whole too, and belongs there: between them is nothing.
+bool is_gap(LmdbTreeCursor before, std::string_view key) {
+  const Found found = before.previous();
+  if (found != Found::kRow) return found == Found::kEnd;
+  std::string_view value = before.value();
+  return before.key() < key && take_sum(before.key(), value);
+}
+
+}  // namespace
+
+void put_sum(std::string_view key, std::string_view value, std::string& out) {
+  const RowSum sum = sum_of(key, value);
+  out.assign(value);
+  out.append(reinterpret_cast<const char*>(&sum), sizeof sum);
+}
+
+bool take_sum(std::string_view key, std::string_view& value) {
+  if (value.size() < sizeof(RowSum)) return false;
+  RowSum sum = 0;
+  std::memcpy(&sum, value.data() + value.size() - sizeof sum, sizeof sum);
+  value.remove_suffix(sizeof sum);
+  return sum == sum_of(key, value);
+}
+
+// The map.
+
+int PageMap::open(const std::string& directory, uint64_t bytes) {
+  close();
+  const UniqueFd file(::open((directory + "/data.mdb").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return errno;
+  void* map = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE, file.get(), 0);
+  if (map == MAP_FAILED) return errno;
+  map_ = static_cast<const uint8_t*>(map);
+  bytes_ = bytes;
+  return 0;
+}
+
+void PageMap::close() {
+  if (map_ != nullptr) (void)::munmap(const_cast<uint8_t*>(map_), bytes_);
+  map_ = nullptr;
+}
+
+// Damage.
+
+DatabaseDamage::DatabaseDamage(const std::string& directory, bool mark_it) {
+  if (mark_it) mark_.emplace(directory);
+}
+
+Error DatabaseDamage::found(const std::string& what) {
+  if (mark_ && mark_->set(what)) {
+    log_error("the database in local/ is damaged (" + what +
+              "): what needs it is an error until the next mount, which makes it anew");
+  }
+  return Error(Errc::kCorrupt, "the database is damaged: " + what);
+}
+
+// The cursor.
+
+bool CheckedCursor::take_value() {
+  value_ = at_.value();
+  return take_sum(at_.key(), value_);
+}
+
+template <typename Move>
+Result<bool> CheckedCursor::move(const Move& move_to) {
+  Found found = Found::kDamaged;
+  if (!survives_bus_error([&] { found = move_to(); })) {
+    return Error(Errc::kIo, "reading the database: the disk failed");
+  }
+  if (found != Found::kDamaged) return found == Found::kRow;
+  return damage_->found("page " + std::to_string(at_.page()) + " or a row in it");
+}
+
+Result<bool> CheckedCursor::seek(std::string_view key) {
+  return move([&] {
+    const Found found = at_.seek(key);
+    if (found == Found::kDamaged || (found == Found::kRow && !take_value())) return Found::kDamaged;
+    const bool exact = found == Found::kRow && at_.key() == key;
+    return exact || is_gap(at_, key) ? found : Found::kDamaged;
+  });
+}
+
+Result<bool> CheckedCursor::next() {
+  return move([&] {
+    const Found found = at_.next();
+    return found == Found::kRow && !take_value() ? Found::kDamaged : found;
+  });
+}
+
+}  // namespace varve
