@@ -273,7 +273,7 @@ Result<void> Flusher::flush_all(Depth depth) {
   std::mutex mutex;
   Result<void> first;
   for (FileRef& file : files) {
-    push({std::move(file), depth, [&](Result<void> done) {
+    push({std::move(file), depth, [&](const Result<void>& done) {
             {
               std::lock_guard lock(mutex);
               if (first.ok() && !done.ok()) first = done;

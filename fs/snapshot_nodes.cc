@@ -342,6 +342,7 @@ Result<uint64_t> SnapshotNodes::seek(File& file, uint64_t offset, bool data) {
     std::vector<HintedExtent> hinted =
         VARVE_TRY(file.node->view->reader.extents(file.node->entry, at, size, kSeekExtents));
     std::vector<Extent> extents;
+    extents.reserve(hinted.size());
     for (const HintedExtent& one : hinted) extents.push_back(one.extent);
     uint64_t to = known_until(extents, size);
     uint64_t found = data ? data_start(at, {}, extents).value_or(to) : data_end(at, {}, extents);

@@ -116,7 +116,7 @@ Result<void> take_option(Arguments& arguments, int option, const char* value) {
 }
 
 Result<Arguments> read_arguments(int argc, char** argv) {
-  static const option kLongOptions[] = {
+  static constexpr option kLongOptions[] = {
       {"foreground", no_argument, nullptr, 'f'},
       {"help", no_argument, nullptr, 'h'},
       {"passphrase-file", required_argument, nullptr, kPassphraseFile},
@@ -287,11 +287,7 @@ int mount_and_serve(DaemonOptions options) {
   return kExitMountFailed;
 }
 
-}  // namespace
-}  // namespace varve
-
-int main(int argc, char** argv) {
-  using namespace varve;
+int run_mount(int argc, char** argv) {
   Result<Arguments> arguments = read_arguments(argc, argv);
   if (!arguments.ok()) return report(arguments.error(), kExitBadUsage);
   if (arguments->help) {
@@ -307,4 +303,11 @@ int main(int argc, char** argv) {
                   options.error().code() == Errc::kInvalid ? kExitBadUsage : kExitMountFailed);
   }
   return mount_and_serve(std::move(options).value());
+}
+
+}  // namespace
+}  // namespace varve
+
+int main(int argc, char** argv) {
+  return varve::run_mount(argc, argv);
 }
