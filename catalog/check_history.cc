@@ -295,6 +295,7 @@ std::vector<FileHash> CheckedHistory::lists_of(const CheckedSnapshot& snapshot) 
   }
   std::sort(found.rbegin(), found.rend());
   std::vector<FileHash> lists;
+  lists.reserve(found.size());
   for (const auto& [sequence, list] : found) lists.push_back(list);
   return lists;
 }
