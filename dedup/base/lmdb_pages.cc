@@ -72,7 +72,7 @@ bool LmdbTreeCursor::open_page(uint64_t number, bool leaf, Page& out) {
 /// Nodes lie one behind the other up to the page's end, and their keys ascend.
 bool LmdbTreeCursor::check_page(const Page& page, bool leaf) const {
   const uint64_t upper = load<uint16_t>(page.bytes + kUpperAt);
-  if (upper < kHeadBytes + page.count * 2 || upper > tree_.page_bytes) return false;
+  if (upper < kHeadBytes + uint64_t{page.count} * 2 || upper > tree_.page_bytes) return false;
   uint64_t used = 0;
   std::string_view last;
   for (unsigned i = 0; i < page.count; i++) {
