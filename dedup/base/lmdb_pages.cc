@@ -23,7 +23,9 @@ constexpr uint16_t kBigValue = 1;
 // tree: pad u32, flags u16, depth u16, three counts of pages u64, count of rows u64, root u64; then
 // the last page u64, transaction u64.
 constexpr uint64_t kMetaTreeAt = kHeadBytes + 24 + 48;  // the second: the first is of free pages
-constexpr uint64_t kMetaDepthAt = kMetaTreeAt + 6, kMetaRootAt = kMetaTreeAt + 40;
+constexpr uint64_t kMetaRootAt = kMetaTreeAt + 40;
+constexpr unsigned kMetaDepthShift = 48;  // in the tree's first eight bytes
+static_assert(kMetaTreeAt % 8 == 0, "fields are loaded at once");
 constexpr uint64_t kMetaLastAt = kMetaTreeAt + 48, kMetaTransactionAt = kMetaLastAt + 8;
 
 template <typename Integer>
@@ -31,6 +33,21 @@ Integer load(const uint8_t* at) {
   Integer value;
   std::memcpy(&value, at, sizeof value);
   return value;
+}
+
+/// A field that another process or thread may write at any time; loads stay in this order.
+uint64_t load_shared(const uint8_t* at) {
+  return __atomic_load_n(reinterpret_cast<const uint64_t*>(at), __ATOMIC_ACQUIRE);
+}
+
+struct MetaFields {
+  uint64_t tree = 0, root = 0, last = 0;
+  friend bool operator==(const MetaFields&, const MetaFields&) = default;
+};
+
+MetaFields load_meta(const uint8_t* meta) {
+  return {load_shared(meta + kMetaTreeAt), load_shared(meta + kMetaRootAt),
+          load_shared(meta + kMetaLastAt)};
 }
 
 std::string_view text(const uint8_t* at, uint64_t length) {
@@ -41,13 +58,15 @@ std::string_view text(const uint8_t* at, uint64_t length) {
 
 bool LmdbTree::read(const uint8_t* map, uint64_t page_bytes, uint64_t transaction, LmdbTree& out) {
   const uint8_t* meta = map + (transaction & 1) * page_bytes;
+  // LMDB may be writing the page anew meanwhile, its transaction last: what is read twice alike
+  // before that is whole.
+  const MetaFields fields = load_meta(meta), again = load_meta(meta);
   out.map = map;
   out.page_bytes = page_bytes;
-  out.pages = load<uint64_t>(meta + kMetaLastAt) + 1;
-  out.root = load<uint64_t>(meta + kMetaRootAt);
-  out.depth = load<uint16_t>(meta + kMetaDepthAt);
-  std::atomic_thread_fence(std::memory_order_acquire);
-  return load<uint64_t>(meta + kMetaTransactionAt) == transaction;
+  out.pages = fields.last + 1;
+  out.root = fields.root;
+  out.depth = static_cast<unsigned>(fields.tree >> kMetaDepthShift);
+  return fields == again && load_shared(meta + kMetaTransactionAt) == transaction;
 }
 
 // Pages.
