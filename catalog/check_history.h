@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "catalog/checker.h"
-#include "catalog/history_format.h"
+#include "catalog/snapshot_body.h"
 
 namespace varve {
 

@@ -10,7 +10,7 @@
 #include <unordered_set>
 
 #include "catalog/checked_packs.h"
-#include "catalog/history_format.h"
+#include "catalog/snapshot_body.h"
 #include "catalog/tree.h"
 
 namespace varve {

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "catalog/history_format.h"
+#include "catalog/snapshot_body.h"
 #include "dedup/base/clock.h"
 #include "dedup/base/storage.h"
 

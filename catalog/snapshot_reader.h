@@ -5,7 +5,7 @@
 #include <memory>
 #include <string_view>
 
-#include "catalog/history_format.h"
+#include "catalog/snapshot_body.h"
 #include "catalog/tree.h"
 
 namespace varve {

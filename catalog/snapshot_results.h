@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "catalog/history_format.h"
 #include "catalog/live_tree.h"
+#include "catalog/snapshot_body.h"
 #include "catalog/snapshot_walk.h"
 
 namespace varve {

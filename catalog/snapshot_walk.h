@@ -10,9 +10,9 @@
 #include <unordered_set>
 #include <vector>
 
-#include "catalog/history_format.h"
 #include "catalog/row_probe.h"
 #include "catalog/schema.h"
+#include "catalog/snapshot_body.h"
 #include "catalog/tree.h"
 
 namespace varve {

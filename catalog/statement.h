@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "catalog/history_format.h"
+#include "dedup/history_format.h"
 
 namespace varve {
 

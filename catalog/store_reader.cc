@@ -4,10 +4,10 @@
 #include <mutex>
 #include <set>
 
-#include "catalog/guard.h"
 #include "dedup/base/executor.h"
 #include "dedup/base/log.h"
 #include "dedup/base/posix_storage.h"
+#include "dedup/guard.h"
 
 namespace varve {
 

@@ -6,13 +6,13 @@
 #include <memory>
 #include <string>
 
-#include "catalog/guard.h"
 #include "catalog/store_lock.h"
 #include "dedup/base/clock.h"
 #include "dedup/base/executor.h"
 #include "dedup/base/kv.h"
 #include "dedup/base/random.h"
 #include "dedup/base/storage.h"
+#include "dedup/guard.h"
 
 namespace varve {
 

@@ -8,9 +8,9 @@
 #include <thread>
 #include <unordered_set>
 
-#include "catalog/guard.h"
 #include "dedup/base/log.h"
 #include "dedup/base/posix_storage.h"
+#include "dedup/guard.h"
 #include "fs/check_fields.h"
 #include "tools/check_output.h"
 #include "tools/commands.h"

@@ -6,13 +6,13 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "catalog/guard.h"
 #include "catalog/repair.h"
 #include "catalog/store_lock.h"
 #include "catalog/working_copy.h"
 #include "dedup/base/lmdb_kv.h"
 #include "dedup/base/log.h"
 #include "dedup/base/posix_storage.h"
+#include "dedup/guard.h"
 #include "fs/check_fields.h"
 #include "fs/control.h"
 #include "tools/check_output.h"

@@ -5,8 +5,8 @@
 #include <fstream>
 
 #include "catalog/checker.h"
-#include "catalog/guard.h"
 #include "dedup/base/lmdb_kv.h"
+#include "dedup/guard.h"
 #include "tests/catalog/store_world.h"
 
 namespace varve {

@@ -7,10 +7,10 @@
 #include <filesystem>
 #include <thread>
 
-#include "catalog/guard.h"
 #include "catalog/store_lock.h"
 #include "catalog/writer_head.h"
 #include "dedup/base/posix_storage.h"
+#include "dedup/guard.h"
 #include "tests/catalog/history_world.h"
 #include "tests/support/temporary_directory.h"
 

@@ -1,9 +1,8 @@
 // Goal: lists, snapshots and records come back as they were written, and nothing that differs by
 // one bit is believed.
-#include "catalog/history_format.h"
-
 #include <gtest/gtest.h>
 
+#include "catalog/snapshot_body.h"
 #include "catalog/statement.h"
 #include "tests/catalog/history_world.h"
 

@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "catalog/guard.h"
 #include "catalog/writer_head.h"
+#include "dedup/guard.h"
 #include "tests/catalog/store_world.h"
 
 namespace varve {

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "catalog/checker.h"
-#include "catalog/guard.h"
+#include "dedup/guard.h"
 #include "dedup/keyring.h"
 
 namespace varve {

@@ -1,6 +1,6 @@
 // Pack lists: of a new snapshot, and exact ones.
 
-#include "catalog/history_format.h"
+#include "dedup/history_format.h"
 
 namespace varve {
 namespace {

@@ -1,4 +1,4 @@
-#include "catalog/guard.h"
+#include "dedup/guard.h"
 
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -21,7 +21,7 @@ constexpr size_t kGuardBytesMax = 64 * kKiB;
 
 struct Parsed {
   Guard guard;
-  Place place;
+  std::optional<Place> place;  // nothing: bound to none
 };
 
 /// nullopt unless every field is there and of its form.
@@ -35,13 +35,27 @@ std::optional<Parsed> parse(ByteView bytes, const StoreId& store) {
   const auto version = parsed.find("format_version");
   const auto place = parsed.find("place");
   if (version == parsed.end() || *version != kFormatVersion) return std::nullopt;
-  if (place == parsed.end() || !place->is_object()) return std::nullopt;
-  const auto inode = place->find("inode");
+  if (place == parsed.end() || !(place->is_object() || place->is_null())) return std::nullopt;
   const auto replica = ReplicaId::from_hex(text(parsed, "replica_id"));
   const auto writer = WriterId::from_hex(text(parsed, "writer"));
   if (!replica || !writer || text(parsed, "store_id") != store.hex()) return std::nullopt;
+  if (place->is_null()) return Parsed{{*replica, *writer}, std::nullopt};
+  const auto inode = place->find("inode");
   if (inode == place->end() || !inode->is_number_unsigned()) return std::nullopt;
-  return Parsed{{*replica, *writer}, {text(*place, "filesystem"), inode->get<uint64_t>()}};
+  return Parsed{{*replica, *writer}, Place{text(*place, "filesystem"), inode->get<uint64_t>()}};
+}
+
+/// `place` is an object, or null.
+Result<void> write_guard_bound_to(Storage& storage, const StoreId& store, const Guard& guard,
+                                  const json& place) {
+  const json content = {
+      {"format_version", kFormatVersion},
+      {"store_id", store.hex()},
+      {"replica_id", guard.replica.hex()},
+      {"writer", guard.writer.hex()},
+      {"place", place},
+  };
+  return write_whole(storage, kPath, as_bytes(content.dump(2) + "\n"));
 }
 
 }  // namespace
@@ -67,7 +81,7 @@ Result<GuardFound> read_guard(Storage& storage, const AskPlace& place, const Sto
     log_warning(std::string(kPath) + ": makes no sense for this store; it counts as absent");
     return found;
   }
-  if (parsed->place == VARVE_TRY(place())) {
+  if (!parsed->place || *parsed->place == VARVE_TRY(place())) {
     found.guard = parsed->guard;
   } else {
     found.moved = parsed->guard;
@@ -79,14 +93,13 @@ Result<void> write_guard(Storage& storage, const AskPlace& place, const StoreId&
                          const Guard& guard) {
   VARVE_TRY(storage.make_directories(kFolder));
   const Place here = VARVE_TRY(place());
-  const json content = {
-      {"format_version", kFormatVersion},
-      {"store_id", store.hex()},
-      {"replica_id", guard.replica.hex()},
-      {"writer", guard.writer.hex()},
-      {"place", {{"filesystem", here.filesystem}, {"inode", here.inode}}},
-  };
-  return write_whole(storage, kPath, as_bytes(content.dump(2) + "\n"));
+  return write_guard_bound_to(storage, store, guard,
+                              {{"filesystem", here.filesystem}, {"inode", here.inode}});
+}
+
+Result<void> write_unbound_guard(Storage& storage, const StoreId& store, const Guard& guard) {
+  VARVE_TRY(storage.make_directories(kFolder));
+  return write_guard_bound_to(storage, store, guard, nullptr);
 }
 
 Result<GuardFound> read_guard(Storage& storage, const std::string& root, const StoreId& store) {

@@ -2,7 +2,9 @@
 // 7).
 //
 // The guard is bound to its place, so that a copied or restored directory does not take itself for
-// the original. What it says is unsigned and binds that place only.
+// the original. One that is bound to none is a remote's: over a mount of another machine's disk a
+// place looks different each time, so a remote is told from its copies by visits (replicator/).
+// What a guard says is unsigned and binds that place only.
 #pragma once
 
 #include <functional>
@@ -42,6 +44,8 @@ Result<GuardFound> read_guard(Storage& storage, const AskPlace& place, const Sto
 /// Writes it for this place; makes replica/ if it is not there.
 Result<void> write_guard(Storage& storage, const AskPlace& place, const StoreId& store,
                          const Guard& guard);
+/// Writes one that is bound to no place: for a remote.
+Result<void> write_unbound_guard(Storage& storage, const StoreId& store, const Guard& guard);
 
 /// The same for the store at `root`, whose Storage is `storage`.
 Result<GuardFound> read_guard(Storage& storage, const std::string& root, const StoreId& store);

@@ -1,7 +1,7 @@
-#include "catalog/history_format.h"
+#include "dedup/history_format.h"
 
-#include "catalog/history_format_fields.h"
 #include "dedup/base/limits.h"
+#include "dedup/history_format_fields.h"
 
 namespace varve {
 
@@ -114,6 +114,33 @@ Result<Envelope> decode_envelope(ByteView file, const StoreId& store,
         VARVE_TRY(open_once(opener, file.first(kHeadBytes + readable.size()), sealed));
   }
   return std::move(envelope);
+}
+
+// Snapshots: what is readable.
+
+Bytes encode_snapshot_header(const SnapshotHeader& header) {
+  Encoder out;
+  out.id(header.set).u8(static_cast<uint8_t>(header.snapshot_class)).zeros(7);
+  return out.id(header.list).take();
+}
+
+SnapshotHeader decode_snapshot_header_fields(Decoder& in) {
+  SnapshotHeader header;
+  header.set = in.id<SetId>();
+  const uint8_t snapshot_class = in.u8();
+  if (snapshot_class < 1 || snapshot_class > 3) in.fail();
+  header.snapshot_class = static_cast<SnapshotClass>(snapshot_class);
+  in.zeros(7);
+  header.list = in.id<FileHash>();
+  if (header.snapshot_class != SnapshotClass::kSet && !header.set.is_zero()) in.fail();
+  return header;
+}
+
+Result<SnapshotHeader> decode_snapshot_header(ByteView bytes) {
+  Decoder in(bytes);
+  SnapshotHeader header = decode_snapshot_header_fields(in);
+  VARVE_TRY(in.finish("a snapshot's header"));
+  return header;
 }
 
 }  // namespace varve

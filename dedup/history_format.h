@@ -1,4 +1,5 @@
-// The coding of lists, snapshots and records: one signed envelope (docs/format.md section 6). Pure
+// The coding of lists, snapshots and records: one signed envelope, and what of it is readable
+// without a key (docs/format.md section 6). What a snapshot seals is catalog/snapshot_body.h. Pure
 // functions.
 #pragma once
 
@@ -6,7 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "catalog/tree_format.h"
+#include "dedup/base/clock.h"
+#include "dedup/base/random.h"
 #include "dedup/keyring.h"
 #include "dedup/pack_format.h"
 
@@ -46,26 +48,8 @@ struct SnapshotHeader {  // readable
   FileHash list;
 };
 
-/// One set in a snapshot.
-struct SnapshotTree {
-  SetId set;
-  std::string set_name;
-  uint64_t next_number = 2;
-  std::optional<TreeRef> links;
-  TreeNode top;
-};
-
-struct SnapshotBody {  // sealed
-  std::string name;
-  std::vector<SnapshotTree> trees;
-};
-
 Bytes encode_snapshot_header(const SnapshotHeader& header);
 Result<SnapshotHeader> decode_snapshot_header(ByteView bytes);
-Bytes encode_snapshot_body(const SnapshotBody& body);
-Result<SnapshotBody> decode_snapshot_body(ByteView bytes);
-/// A set's snapshot holds that set's tree and no other; a whole mount's begins with the root's own.
-Result<void> check_snapshot_shape(const SnapshotHeader& header, const SnapshotBody& body);
 
 /// Of an exact list's snapshots: (first, count).
 using SnapshotRuns = std::vector<std::pair<uint32_t, uint32_t>>;

@@ -1,7 +1,7 @@
 // Fields that more than one of history's files has. A field that makes no sense fails the decoder.
 #pragma once
 
-#include "catalog/history_format.h"
+#include "dedup/history_format.h"
 
 namespace varve {
 

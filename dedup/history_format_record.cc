@@ -1,7 +1,7 @@
 // Records: statements, and the base that sums them up.
 
-#include "catalog/history_format.h"
-#include "catalog/history_format_fields.h"
+#include "dedup/history_format.h"
+#include "dedup/history_format_fields.h"
 
 namespace varve {
 namespace {
