@@ -1,0 +1,115 @@
+// One pass over a store: everything that a remote lacks, in an order in which the remote is a good
+// store at every moment.
+//
+//   keys -> [ packs -> catalog packs -> lists -> snapshots -> retire ] for some snapshots, oldest
+//   first -> ...
+//        -> the last such round: all that is left -> records
+//
+// 1. A stage begins when every shipment of the one before it is over.
+// 2. A list goes when every pack that its rows name is there, or not here at all.
+// 3. A snapshot goes when it is whole there (carried_history.h): so it is never seen before all
+// that it needs.
+// 4. Of a writer's checkpoints the newest alone goes; older ones there are removed when it is
+// there. Nothing
+//    else is removed there, whatever is removed here.
+// 5. What is damaged here is left out with all that needs it, and named in problems().
+//
+// next() and finished() come from any thread, one call at a time inside; shipments run where their
+// takers want.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <unordered_set>
+
+#include "replicator/carried_history.h"
+#include "replicator/shipment.h"
+
+namespace varve {
+
+struct PassFigures {
+  uint64_t files_sent = 0, bytes_sent = 0;             // in this pass
+  uint64_t files_were_there = 0;                       // put there by others
+  uint64_t files_left = 0;                             // still to be sent
+  uint64_t packs_left = 0, bytes_left = 0;             // of them: packs, and their bytes
+  uint64_t snapshots_sent = 0, snapshots_waiting = 0;  // that lack something here
+};
+
+class Pass {
+ public:
+  /// Lists what is here and asks the ledger what is missing there; the remote is not touched.
+  /// `history` is kept from pass to pass by the caller.
+  static Result<std::unique_ptr<Pass>> begin(const Shipment::Route& route,
+                                             const StoreConfig& config, CarriedHistory& history);
+
+  enum class Ask {
+    kWork,  // a shipment to run
+    kWait,  // until one that is in flight is finished
+    kOver,
+  };
+  struct Next {
+    Ask ask = Ask::kOver;
+    std::unique_ptr<Shipment> shipment;
+  };
+  /// An error is the remote's or the ledger's: the pass is over.
+  Result<Next> next();
+  /// A shipment that next() gave has come to its end.
+  Result<void> finished(const Shipment& shipment, Shipment::Outcome outcome);
+
+  /// At once, also while the remote hangs.
+  PassFigures figures() const;
+  /// One line a file here that is damaged, and a snapshot that therefore waits.
+  std::vector<std::string> problems() const;
+
+ private:
+  enum class Stage { kKeys, kPacks, kCatalogPacks, kLists, kSnapshots, kRetire, kRecords, kOver };
+
+  Pass(const Shipment::Route& route, CarriedHistory& history) : route_(route), history_(history) {}
+  Result<void> list_what_is_here(const StoreConfig& config);
+  void count_what_is_missing();
+  Result<void> look_at_remote();
+  Result<void> advance();
+  void begin_round();
+  void queue_missing(FileClass file_class);
+  void queue_lists();
+  void queue_snapshots();
+  Result<void> retire_checkpoints();
+  void note_waiting();
+  void add_problem(const std::string& path, std::string problem);
+  bool travels(const StoreFile& file) const;
+  bool is_there(const StoreFile& file) const { return route_.ledger->is_there(file); }
+  bool may_go(const StoreFile& file) const;
+  bool list_may_go(const FileHash& list) const;
+  void enqueue(const StoreFile& file);
+  Result<void> make_folder_of(const StoreFile& file);
+
+  struct Hash {
+    size_t operator()(const StoreFile& file) const { return IdHash()(file.hash); }
+  };
+  using Files = std::unordered_set<StoreFile, Hash>;
+
+  const Shipment::Route route_;
+  CarriedHistory& history_;
+  std::mutex mutex_;  // held over calls to the remote; figures_mutex_ never
+  Stage stage_ = Stage::kKeys;
+  std::vector<StoreFile> here_;  // in the order of publishing
+  Files here_set_;
+  std::optional<Files> there_by_list_;  // if the remote was listed
+  std::deque<StoreFile> queue_;
+  size_t in_flight_ = 0;
+  std::set<FileHash> superseded_;  // checkpoints that stay here
+  Files failed_;                   // damaged or gone here
+  size_t next_snapshot_ = 0;       // the rounds have come to this one of the history's
+  bool last_round_ = false;
+  std::vector<const CarriedSnapshot*> round_;
+  Files round_packs_, round_lists_;
+  std::unordered_set<std::string> folders_made_;
+  std::map<FileHash, uint64_t> pack_lengths_;
+  std::set<FileHash> wanted_lists_;   // all that snapshots which travel name
+  mutable std::mutex figures_mutex_;  // taken last
+  PassFigures figures_;
+  std::map<std::string, std::string> problems_;  // by path
+};
+
+}  // namespace varve
