@@ -61,7 +61,7 @@ std::string line_of(std::string_view row) {
 
 /// The row of a line whose checksum holds.
 std::optional<std::string_view> row_in(std::string_view line) {
-  if (line.size() < kChecksumDigits + 2) return std::nullopt;
+  if (line.size() < kChecksumDigits + 2 || line[kChecksumDigits] != ' ') return std::nullopt;
   const auto checksum = number_in<uint64_t>(line.substr(0, kChecksumDigits), 16);
   const std::string_view row = line.substr(kChecksumDigits + 1);
   if (!checksum || *checksum != xxh3(as_bytes(row))) return std::nullopt;

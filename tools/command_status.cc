@@ -7,6 +7,7 @@
 #include "dedup/base/posix_storage.h"
 #include "dedup/pack_format.h"
 #include "dedup/store_config.h"
+#include "replicator/replication.h"
 #include "tools/commands.h"
 #include "tools/daemon_call.h"
 #include "tools/exit_codes.h"
@@ -66,6 +67,71 @@ Result<nlohmann::json> status_of(const std::string& path) {
   if (Result<nlohmann::json> answer = call_daemon(store, {{"command", "status"}}); answer.ok())
     return answer;
   return status_of_store(path);
+}
+
+/// A remote as its ledger and the process that replicates know it: nothing here asks the remote.
+Result<nlohmann::json> status_of_remote(const std::string& root, Storage& storage,
+                                        const StoreConfig& config, const RemoteConfig& remote) {
+  const ReplicationStanding standing =
+      VARVE_TRY(replication_standing(root, storage, config, remote));
+  nlohmann::json fields = nlohmann::json::parse(standing.saved_state, nullptr, false);
+  if (!fields.is_object()) fields = nlohmann::json::object();
+  const uint64_t rate = standing.running ? fields.value("bytes_per_second", uint64_t{0}) : 0;
+  fields["bytes_per_second"] = rate;
+  fields["running"] = standing.running;
+  if (!standing.running) fields.erase("stalled_since");
+  fields["name"] = remote.name;
+  fields["directory"] = remote.directory;
+  fields["files_behind"] = standing.missing.files_left;
+  fields["packs_behind"] = standing.missing.packs_left;
+  fields["bytes_behind"] = standing.missing.bytes_left;
+  if (standing.last_complete != 0)
+    fields["last_complete"] = utc_iso(standing.last_complete * 1'000'000'000);
+  if (rate > 0) fields["seconds_left"] = standing.missing.bytes_left / rate;
+  return fields;
+}
+
+Result<nlohmann::json> status_of_remotes(const std::string& root) {
+  const auto storage = VARVE_TRY(open_posix_storage(root));
+  const StoreConfig config = VARVE_TRY(in_context(read_store_config(*storage), root));
+  nlohmann::json all = nlohmann::json::array();
+  for (const RemoteConfig& remote : VARVE_TRY(list_remotes(*storage))) {
+    all.push_back(VARVE_TRY(status_of_remote(root, *storage, config, remote)));
+  }
+  return all;
+}
+
+std::string behind(const nlohmann::json& remote) {
+  const std::string last = remote.value("last_complete", "");
+  if (remote.value("files_behind", uint64_t{0}) == 0) return "everything is there";
+  std::string text =
+      fmt::format("behind by {} packs, {}, {}", remote.value("packs_behind", uint64_t{0}),
+                  human_bytes(remote.value("bytes_behind", uint64_t{0})),
+                  last.empty() ? "never complete so far" : "since " + last);
+  if (remote.contains("seconds_left"))
+    text += fmt::format(", {} minutes to go", remote.value("seconds_left", uint64_t{0}) / 60 + 1);
+  return text;
+}
+
+std::string doing(const nlohmann::json& remote) {
+  if (const std::string stalled = remote.value("stalled_since", ""); !stalled.empty())
+    return "stalled since " + stalled;
+  return remote.value("running", false) ? remote.value("phase", "") : "not running";
+}
+
+void print_remotes(const nlohmann::json& remotes) {
+  if (remotes.empty()) return;
+  std::vector<std::vector<std::string>> rows;
+  for (const nlohmann::json& remote : remotes)
+    rows.push_back({remote.value("name", ""), doing(remote), behind(remote)});
+  fmt::print("\n{}", table({"REMOTE", "NOW", ""}, rows));
+  for (const nlohmann::json& remote : remotes) {
+    if (const std::string error = remote.value("error", ""); !error.empty())
+      fmt::print("{}: last error, {}: {}\n", remote.value("name", ""), remote.value("error_at", ""),
+                 error);
+    for (const nlohmann::json& problem : remote.value("problems", nlohmann::json::array()))
+      fmt::print("{}: {}\n", remote.value("name", ""), problem.get<std::string>());
+  }
 }
 
 std::string ratio(const nlohmann::json& value) {
@@ -128,6 +194,7 @@ Result<void> status(const StatusOptions& options) {
   nlohmann::json found = VARVE_TRY(status_of(options.path));
   found.erase("ok");
   if (!found.contains("mounted")) found["mounted"] = true;
+  found["remotes"] = VARVE_TRY(status_of_remotes(found["store"].value("path", options.path)));
   if (options.json) {
     fmt::print("{}\n", found.dump());
   } else if (found["mounted"].get<bool>()) {
@@ -135,6 +202,7 @@ Result<void> status(const StatusOptions& options) {
   } else {
     print_unmounted(found);
   }
+  if (!options.json) print_remotes(found["remotes"]);
   return {};
 }
 

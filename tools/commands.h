@@ -15,5 +15,7 @@ void add_sync_command(CLI::App& app, int& exit_code);
 void add_revert_command(CLI::App& app, int& exit_code);
 void add_restore_command(CLI::App& app, int& exit_code);
 void add_verify_command(CLI::App& app, int& exit_code);
+void add_remote_command(CLI::App& app, int& exit_code);
+void add_replicate_command(CLI::App& app, int& exit_code);
 
 }  // namespace varve

@@ -22,6 +22,8 @@ int main(int argc, char** argv) {
   varve::add_revert_command(app, exit_code);
   varve::add_restore_command(app, exit_code);
   varve::add_verify_command(app, exit_code);
+  varve::add_remote_command(app, exit_code);
+  varve::add_replicate_command(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -81,6 +81,7 @@ TEST_F(RemoteTest, OnlyAnEmptyPlaceOrOneOfThisStoreBecomesARemote) {
   EXPECT_EQ(check(live), Errc::kBusy);
   SimulatedStorage other_store;
   StoreMaker other(other_store, 99);
+  other_store.remove_all("local");
   EXPECT_EQ(check(other_store), Errc::kForeign);
 }
 
