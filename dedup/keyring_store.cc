@@ -212,7 +212,10 @@ Result<Keyring> open_keyring(Storage& storage, const StoreConfig& config,
       log_warning("keys/" + found.hash.hex() + " does not open: " + opened.error().message());
       damage = std::move(opened).error();
     } else if (opened->config_hash != config.hash) {
-      return Error(Errc::kForeign, "store.json is not the one that the keys were made with");
+      return Error(
+          Errc::kForeign,
+          "store.json is not the one that the keys were made with; it is the same at every "
+          "replica of the store: copy it from one, or from where it was kept");
     } else if (keyring) {
       keyring = VARVE_TRY(merge(std::move(*keyring), opened->keyring));
     } else {

@@ -109,13 +109,34 @@ Result<StoreConfig> decode_store_config(ByteView bytes) {
   return config;
 }
 
+namespace {
+
+/// What is left of a store whose store.json went.
+bool has_keys(Storage& storage) {
+  const auto keys = storage.list("keys");
+  return keys.ok() && !keys->empty();
+}
+
+Error with_advice(const Error& damage) {
+  return Error(damage.code(), damage.message() +
+                                  "; it is the same at every replica of the store: copy it from "
+                                  "one, or from where it was kept");
+}
+
+}  // namespace
+
 Result<StoreConfig> read_store_config(Storage& storage) {
   Result<Bytes> bytes = read_whole(storage, kStoreConfigPath, kConfigBytesMax);
-  if (bytes.ok()) return decode_store_config(*bytes);
+  if (bytes.ok()) {
+    Result<StoreConfig> config = decode_store_config(*bytes);
+    const bool damaged = !config.ok() && config.error().code() == Errc::kCorrupt;
+    return damaged ? with_advice(config.error()) : std::move(config);
+  }
   if (bytes.error().code() == Errc::kNotFound) {
+    if (has_keys(storage)) return with_advice(corrupt("is missing, though there is keys/"));
     return Error(Errc::kNotFound, "this is no varve store: it has no store.json");
   }
-  if (bytes.error().code() == Errc::kTooLarge) return corrupt("too large");
+  if (bytes.error().code() == Errc::kTooLarge) return with_advice(corrupt("too large"));
   return std::move(bytes).error();
 }
 

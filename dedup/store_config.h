@@ -29,7 +29,8 @@ inline constexpr const char* kStoreConfigPath = "store.json";
 std::string encode_store_config(const StoreConfig& config);
 /// kUnsupported for a newer format, by name; kCorrupt for anything else that is not a store.json.
 Result<StoreConfig> decode_store_config(ByteView bytes);
-/// kNotFound with "no varve store" if there is none.
+/// kNotFound with "no varve store" if there is no store; kCorrupt, with what to do, if its
+/// store.json is damaged or went.
 Result<StoreConfig> read_store_config(Storage& storage);
 
 }  // namespace varve

@@ -91,5 +91,22 @@ TEST(StoreConfig, MissingFileIsNoStore) {
   EXPECT_NE(config.error().message().find("no varve store"), std::string::npos);
 }
 
+TEST(StoreConfig, OfAStoreItsLossIsToldWithWhatToDo) {
+  SimulatedStorage storage;
+  const auto is_told = [&] {
+    const auto config = read_store_config(storage);
+    return !config.ok() && config.error().code() == Errc::kCorrupt &&
+           config.error().message().find("copy it from") != std::string::npos;
+  };
+  ASSERT_TRUE(storage.make_directories("keys").ok());
+  ASSERT_TRUE(write_whole(storage, "keys/one", as_bytes("a generation")).ok());
+  EXPECT_TRUE(is_told());
+  for (const char* damaged : {"", "{", "{\"format_version\": 1}"}) {
+    ASSERT_TRUE(write_whole(storage, kStoreConfigPath, as_bytes(damaged)).ok());
+    EXPECT_TRUE(is_told()) << damaged;
+    ASSERT_TRUE(storage.unlink(kStoreConfigPath).ok());
+  }
+}
+
 }  // namespace
 }  // namespace varve
