@@ -60,6 +60,17 @@ Result<void> CarriedHistory::refresh(Storage& storage, const StoreConfig& config
   return {};
 }
 
+Result<void> CarriedHistory::add_snapshots(Storage& storage, const StoreConfig& config,
+                                           const std::vector<StoreFile>& snapshots) {
+  for (const StoreFile& file : snapshots) {
+    if (by_hash_.contains(file.hash)) continue;
+    const Result<void> read = read_file(storage, config, file);
+    if (!read.ok()) problems_[file] = path_of(file) + ": " + read.error().message();
+  }
+  arrange();
+  return {};
+}
+
 Result<void> CarriedHistory::read_file(Storage& storage, const StoreConfig& config,
                                        const StoreFile& file) {
   const Bytes bytes = VARVE_TRY(read_whole(storage, path_of(file), kCarriedFileBytesMax));

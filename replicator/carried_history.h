@@ -46,6 +46,11 @@ class CarriedHistory {
   /// that go while it reads are no error.
   Result<void> refresh(Storage& storage, const StoreConfig& config, const StoreFiles& files);
 
+  /// Adds snapshots that lie elsewhere, in `storage`; they are judged by the lists that are here.
+  /// Until the next refresh.
+  Result<void> add_snapshots(Storage& storage, const StoreConfig& config,
+                             const std::vector<StoreFile>& snapshots);
+
   /// Oldest first, checkpoints among them.
   const std::vector<CarriedSnapshot>& snapshots() const { return snapshots_; }
   /// A checkpoint that is not the newest of its writer does not travel.

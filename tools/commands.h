@@ -17,5 +17,8 @@ void add_restore_command(CLI::App& app, int& exit_code);
 void add_verify_command(CLI::App& app, int& exit_code);
 void add_remote_command(CLI::App& app, int& exit_code);
 void add_replicate_command(CLI::App& app, int& exit_code);
+void add_inventory_command(CLI::App& app, int& exit_code);
+void add_absorb_command(CLI::App& app, int& exit_code);
+void add_carry_command(CLI::App& app, int& exit_code);
 
 }  // namespace varve

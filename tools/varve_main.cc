@@ -24,6 +24,9 @@ int main(int argc, char** argv) {
   varve::add_verify_command(app, exit_code);
   varve::add_remote_command(app, exit_code);
   varve::add_replicate_command(app, exit_code);
+  varve::add_inventory_command(app, exit_code);
+  varve::add_absorb_command(app, exit_code);
+  varve::add_carry_command(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
