@@ -54,6 +54,25 @@ struct AttributeChange {
   std::optional<Nanoseconds> atime, mtime, ctime;
 };
 
+/// Of one file, names and values together: what a directory entry of a tree object has room for.
+inline constexpr size_t kXattrsBytesMax = 256 * 1024;
+
+/// A file with all that belongs to it, for put and dress.
+struct WholeFile {
+  FileType type = FileType::kFile;
+  uint16_t permissions = 0;  // 07777; an access list among the xattrs decides 0777 of them
+  uint32_t uid = 0, gid = 0;
+  uint32_t device_major = 0, device_minor = 0;
+  std::string target;  // of a symlink
+  Xattrs xattrs;       // each name once
+  std::optional<Nanoseconds> atime;
+  Nanoseconds mtime = 0;
+  uint64_t size = 0;
+  std::vector<Extent> extents;
+  /// Of a file that is too large for that: an orphan (create_orphan), which has size and extents.
+  Ino content = 0;
+};
+
 /// Turns a stub into entries: implemented by catalog/unfold, which knows tree objects.
 class Unfolder {
  public:
@@ -100,6 +119,21 @@ class LiveTree {
 
   // Names.
   Result<LiveEntry> create(Ino directory, std::string_view name, const NewFile& file);
+  struct PutMode {
+    bool keep_times = false;  // the directory's stay as they are
+    bool keep_equal = false;  // what is there and differs in nothing (but atime and ctime) stays
+  };
+  struct PutFile {
+    LiveEntry made;
+    std::optional<LiveEntry> replaced;  // lost this name; links 0: an orphan until release()
+    bool was_equal = false;
+  };
+  /// A new file, whole, under that name at once, in the place of what had it: of a file, or of a
+  /// directory that is empty (else kNotEmpty; kExists for a directory where there is one). Nothing
+  /// is inherited from the directory. kInvalid in the root.
+  Result<PutFile> put(Ino directory, std::string_view name, const WholeFile& file, PutMode mode);
+  /// The same with another name of a file that there is.
+  Result<PutFile> put_link(Ino ino, Ino directory, std::string_view name, PutMode mode);
   /// A file without a name (O_TMPFILE): an orphan until it is linked.
   Result<LiveEntry> create_orphan(Ino directory, const NewFile& file);
   Result<LiveEntry> link(Ino ino, Ino directory, std::string_view name);
@@ -121,6 +155,9 @@ class LiveTree {
 
   // Attributes.
   Result<Inode> change(Ino ino, const AttributeChange& change);
+  /// The directory's attributes become those of `as`, its xattrs too; others that it has stay
+  /// unless `exactly`. What is so already is no change: false.
+  Result<bool> dress(Ino directory, const WholeFile& as, bool exactly);
   Result<std::string> xattr(Ino ino, std::string_view name);
   enum class XattrMode { kAny, kCreate, kReplace };
   /// For the two ACL names the mode bits follow the ACL, as in the kernel's filesystems.

@@ -1,4 +1,6 @@
 // Attributes: chmod and its kin, xattrs, ACLs.
+#include <algorithm>
+
 #include "catalog/live_tree_state.h"
 #include "catalog/posix_acl.h"
 #include "dedup/base/limits.h"
@@ -6,20 +8,7 @@
 namespace varve {
 namespace {
 
-/// Of one file, names and values together: what a directory entry of a tree object has room for.
-constexpr size_t kXattrsBytesMax = 256 * kKiB;
 constexpr uint16_t kPermissionBits = 0777;
-
-/// chmod of a file with an ACL changes the ACL, too.
-Result<void> change_acl_mode(TreeCall& call, Ino ino, uint16_t permissions) {
-  auto value = VARVE_TRY(call.find_xattr(ino, kAclAccessName));
-  if (!value) return {};
-  PosixAcl acl = VARVE_TRY(PosixAcl::decode(*value));
-  acl.set_mode(permissions);
-  call.rows.put(key::xattr(VARVE_TRY(call.tree_of(ino)), number_of(ino), kAclAccessName),
-                acl.encode());
-  return {};
-}
 
 /// An ACL as it is to be stored: nothing if the mode says it all. Adjusts the mode.
 Result<std::optional<std::string>> settle_acl(Inode& inode, std::string_view name,
@@ -59,6 +48,53 @@ Result<size_t> xattrs_bytes(TreeCall& call, Ino ino) {
 }
 
 }  // namespace
+
+Result<void> change_acl_mode(TreeCall& call, Ino ino, uint16_t permissions) {
+  auto value = VARVE_TRY(call.find_xattr(ino, kAclAccessName));
+  if (!value) return {};
+  PosixAcl acl = VARVE_TRY(PosixAcl::decode(*value));
+  acl.set_mode(permissions);
+  call.rows.put(key::xattr(VARVE_TRY(call.tree_of(ino)), number_of(ino), kAclAccessName),
+                acl.encode());
+  return {};
+}
+
+Result<Xattrs> settle_xattrs(Inode& inode, const Xattrs& xattrs) {
+  Xattrs settled;
+  size_t bytes = 0;
+  for (const auto& [name, value] : xattrs) {
+    if (name.empty()) return Errc::kInvalid;
+    if (name.size() > kNameBytesMax) return Errc::kNameTooLong;
+    if (value.size() > kXattrValueBytesMax) return Errc::kTooLarge;
+    std::optional<std::string> stored = value;
+    if (is_acl(name)) stored = VARVE_TRY(settle_acl(inode, name, value));
+    if (!stored) continue;
+    bytes += name.size() + stored->size();
+    settled.emplace_back(name, std::move(*stored));
+  }
+  if (bytes > kXattrsBytesMax) return Errc::kNoSpace;
+  std::sort(settled.begin(), settled.end());
+  return settled;
+}
+
+Result<Xattrs> stored_xattrs(TreeCall& call, Ino ino) {
+  std::string prefix = key::prefix('x', VARVE_TRY(call.tree_of(ino)), number_of(ino));
+  Xattrs found;
+  VARVE_TRY(call.rows.scan(prefix, key::end_of(prefix),
+                           [&](std::string_view key, std::string_view value) {
+                             found.emplace_back(key::tail(key, key::kNumberKeyBytes), value);
+                             return true;
+                           }));
+  return found;
+}
+
+Result<void> put_xattrs(TreeCall& call, Ino ino, const Xattrs& xattrs) {
+  uint32_t tree = VARVE_TRY(call.tree_of(ino));
+  for (const auto& [name, value] : xattrs) {
+    call.rows.put(key::xattr(tree, number_of(ino), name), value);
+  }
+  return {};
+}
 
 Result<Inode> LiveTree::change(Ino ino, const AttributeChange& change) {
   return state_->write({}, [&](TreeCall& call) -> Result<Inode> {
@@ -128,13 +164,7 @@ Result<void> LiveTree::remove_xattr(Ino ino, std::string_view name) {
 
 Result<Xattrs> LiveTree::xattrs(Ino ino) {
   return state_->read({}, [&](TreeCall& call) -> Result<Xattrs> {
-    std::string prefix = key::prefix('x', VARVE_TRY(call.tree_of(ino)), number_of(ino));
-    Xattrs found;
-    VARVE_TRY(call.rows.scan(prefix, key::end_of(prefix),
-                             [&](std::string_view key, std::string_view value) {
-                               found.emplace_back(key::tail(key, key::kNumberKeyBytes), value);
-                               return true;
-                             }));
+    Xattrs found = VARVE_TRY(stored_xattrs(call, ino));
     if (found.empty()) VARVE_TRY(call.inode(ino));  // none, or no such file
     return found;
   });

@@ -173,6 +173,15 @@ Result<void> apply_content(TreeCall& call, Ino ino, Inode& inode,
   return call.mark_file(ino, inode);
 }
 
+Result<std::optional<std::vector<Extent>>> stored_extents(TreeCall& call, Ino ino,
+                                                          size_t count_max) {
+  if (VARVE_TRY(call.state.is_stub(ino))) return std::optional<std::vector<Extent>>();
+  const Inode inode = VARVE_TRY(file_inode(call, ino));
+  std::vector<Extent> found = VARVE_TRY(find_extents(call, ino, 0, inode.size, count_max + 1));
+  if (found.size() > count_max) return std::optional<std::vector<Extent>>();
+  return std::optional(std::move(found));
+}
+
 Result<std::vector<Extent>> LiveTree::extents(Ino ino, uint64_t from, uint64_t to,
                                               size_t count_max) {
   return state_->read({ino}, [&](TreeCall& call) -> Result<std::vector<Extent>> {

@@ -9,13 +9,6 @@ namespace {
 constexpr uint32_t kLinksMax = 65000;
 constexpr uint16_t kSetgid = 02000;
 
-Result<void> check_symlink(const NewFile& file) {
-  if (file.type != FileType::kSymlink) return {};
-  if (file.target.empty()) return Errc::kNotFound;
-  if (file.target.size() > kSymlinkBytesMax) return Errc::kNameTooLong;
-  return {};
-}
-
 /// Permissions of a new file under `directory`: by its default ACL, or else by the umask.
 Result<uint16_t> inherit_permissions(TreeCall& call, Ino directory, Ino ino, const NewFile& file) {
   if (file.type == FileType::kSymlink) return file.permissions;
@@ -48,6 +41,13 @@ Result<void> check_new_name(Ino directory, std::string_view name) {
   return {};
 }
 
+Result<void> check_symlink(FileType type, std::string_view target) {
+  if (type != FileType::kSymlink) return {};
+  if (target.empty()) return Errc::kNotFound;
+  if (target.size() > kSymlinkBytesMax) return Errc::kNameTooLong;
+  return {};
+}
+
 Result<Inode> make_inode(TreeCall& call, Ino directory, const Inode& parent, Ino ino,
                          const NewFile& file) {
   Inode inode;
@@ -76,7 +76,7 @@ Result<Inode> make_inode(TreeCall& call, Ino directory, const Inode& parent, Ino
 Result<LiveEntry> LiveTree::create(Ino directory, std::string_view name, const NewFile& file) {
   return state_->write({directory}, [&](TreeCall& call) -> Result<LiveEntry> {
     VARVE_TRY(check_new_name(directory, name));
-    VARVE_TRY(check_symlink(file));
+    VARVE_TRY(check_symlink(file.type, file.target));
     Inode parent = VARVE_TRY(call.writable_directory(directory));
     if (VARVE_TRY(call.find_entry(directory, name))) return Errc::kExists;
     bool is_directory = file.type == FileType::kDirectory;
@@ -113,32 +113,38 @@ Result<LiveEntry> LiveTree::create_orphan(Ino directory, const NewFile& file) {
   });
 }
 
+Result<LiveEntry> add_link(TreeCall& call, Ino ino, Ino directory, Inode& parent,
+                           std::string_view name) {
+  LiveEntry linked{.ino = ino, .inode = VARVE_TRY(call.inode(ino))};
+  Inode& inode = linked.inode;
+  if (inode.type == FileType::kDirectory) return Errc::kPermission;
+  if (inode.links >= kLinksMax) return Errc::kTooManyLinks;
+
+  if (inode.links == 0) {
+    call.rows.erase(key::orphan(VARVE_TRY(call.tree_of(ino)), number_of(ino)));
+    if (!inode.linked) inode.parent = directory;
+  } else if (!inode.linked) {
+    // From now on its entries carry the number only: the one that it had changes, too.
+    VARVE_TRY(call.mark_file(ino, inode));
+    inode.linked = true;
+    inode.parent = 0;
+  }
+  inode.links++;
+  inode.ctime = call.now;
+  VARVE_TRY(call.put_inode(ino, inode));
+  VARVE_TRY(call.mark_file(ino, inode));
+  DirentRow row{.number = number_of(ino), .set = set_of(ino), .type = inode.type, .cookie = 0};
+  VARVE_TRY(call.put_entry(directory, parent, name, row));
+  return linked;
+}
+
 Result<LiveEntry> LiveTree::link(Ino ino, Ino directory, std::string_view name) {
   return state_->write({directory}, [&](TreeCall& call) -> Result<LiveEntry> {
     if (set_of(ino) != set_of(directory)) return Errc::kCrossDevice;
     VARVE_TRY(check_new_name(directory, name));
     Inode parent = VARVE_TRY(call.writable_directory(directory));
     if (VARVE_TRY(call.find_entry(directory, name))) return Errc::kExists;
-    LiveEntry linked{.ino = ino, .inode = VARVE_TRY(call.inode(ino))};
-    Inode& inode = linked.inode;
-    if (inode.type == FileType::kDirectory) return Errc::kPermission;
-    if (inode.links >= kLinksMax) return Errc::kTooManyLinks;
-
-    if (inode.links == 0) {
-      call.rows.erase(key::orphan(VARVE_TRY(call.tree_of(ino)), number_of(ino)));
-      if (!inode.linked) inode.parent = directory;
-    } else if (!inode.linked) {
-      // From now on its entries carry the number only: the one that it had changes, too.
-      VARVE_TRY(call.mark_file(ino, inode));
-      inode.linked = true;
-      inode.parent = 0;
-    }
-    inode.links++;
-    inode.ctime = call.now;
-    VARVE_TRY(call.put_inode(ino, inode));
-    VARVE_TRY(call.mark_file(ino, inode));
-    DirentRow row{.number = number_of(ino), .set = set_of(ino), .type = inode.type, .cookie = 0};
-    VARVE_TRY(call.put_entry(directory, parent, name, row));
+    LiveEntry linked = VARVE_TRY(add_link(call, ino, directory, parent, name));
     touch(parent, call.now);
     VARVE_TRY(call.put_inode(directory, parent));
     VARVE_TRY(call.mark_directory(directory));

@@ -54,14 +54,6 @@ Result<void> put_set(TreeCall& call, uint32_t number, OpenSet& set, std::string_
   return call.mark_directory(kRootIno);
 }
 
-Result<void> put_xattrs(TreeCall& call, Ino ino, const Xattrs& xattrs) {
-  uint32_t tree = VARVE_TRY(call.tree_of(ino));
-  for (const auto& [name, value] : xattrs) {
-    call.rows.put(key::xattr(tree, number_of(ino), name), value);
-  }
-  return {};
-}
-
 /// Makes `top` the top of the set's new tree, as a stub if there is something below it.
 Result<void> put_top(TreeCall& call, uint32_t number, Inode top,
                      const std::optional<TreeRef>& below) {

@@ -187,6 +187,8 @@ struct LiveTree::State {
 
 /// kNameTooLong, kInvalid, or what a reserved name gives.
 Result<void> check_new_name(Ino directory, std::string_view name);
+/// What a symlink's target must be.
+Result<void> check_symlink(FileType type, std::string_view target);
 
 // Between the files of LiveTree.
 Result<LiveEntry> create_set(TreeCall& call, Inode& root, std::string_view name,
@@ -198,6 +200,19 @@ Result<void> rename_set(TreeCall& call, uint32_t set, std::string_view name);
 /// The inode of a new file, and its xattrs put; nothing else.
 Result<Inode> make_inode(TreeCall& call, Ino directory, const Inode& parent, Ino ino,
                          const NewFile& file);
+/// One name more for a file; `parent` is the directory's, and is not put.
+Result<LiveEntry> add_link(TreeCall& call, Ino ino, Ino directory, Inode& parent,
+                           std::string_view name);
+/// The xattrs as they are to be stored: access lists that the mode says are left out, and give the
+/// inode its permissions. kTooLarge, kInvalid, kNoSpace where set_xattr would refuse one.
+Result<Xattrs> settle_xattrs(Inode& inode, const Xattrs& xattrs);
+Result<Xattrs> stored_xattrs(TreeCall& call, Ino ino);
+Result<void> put_xattrs(TreeCall& call, Ino ino, const Xattrs& xattrs);
+/// chmod of a file with an access list changes the list, too.
+Result<void> change_acl_mode(TreeCall& call, Ino ino, uint16_t permissions);
+/// All of the file's extents, if they are in rows; nullopt if there are more than `count_max`.
+Result<std::optional<std::vector<Extent>>> stored_extents(TreeCall& call, Ino ino,
+                                                          size_t count_max);
 /// Erases up to `rows` of the file's dead extents; the count of those that it erased, less than
 /// `rows` when none is left.
 Result<size_t> erase_freed(TreeCall& call, Ino ino, size_t rows);

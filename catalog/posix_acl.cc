@@ -11,13 +11,6 @@ constexpr uint32_t kVersion = 2;
 constexpr size_t kHeaderBytes = 4;
 constexpr size_t kEntryBytes = 8;
 
-constexpr uint16_t kUserObject = 0x01;
-constexpr uint16_t kUser = 0x02;
-constexpr uint16_t kGroupObject = 0x04;
-constexpr uint16_t kGroup = 0x08;
-constexpr uint16_t kMask = 0x10;
-constexpr uint16_t kOther = 0x20;
-
 }  // namespace
 
 Result<PosixAcl> PosixAcl::decode(std::string_view xattr) {
@@ -34,6 +27,16 @@ Result<PosixAcl> PosixAcl::decode(std::string_view xattr) {
     entry.id = in.u32();
     acl.entries_.push_back(entry);
   }
+  if (!acl.empty() && !acl.is_valid()) return Errc::kInvalid;
+  return acl;
+}
+
+Result<PosixAcl> PosixAcl::of(std::vector<Entry> entries) {
+  PosixAcl acl;
+  acl.entries_ = std::move(entries);
+  std::sort(acl.entries_.begin(), acl.entries_.end(), [](const Entry& a, const Entry& b) {
+    return a.tag != b.tag ? a.tag < b.tag : a.id < b.id;
+  });
   if (!acl.empty() && !acl.is_valid()) return Errc::kInvalid;
   return acl;
 }

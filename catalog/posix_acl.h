@@ -17,11 +17,24 @@ inline constexpr std::string_view kAclDefaultName = "system.posix_acl_default";
 
 class PosixAcl {
  public:
+  // Tags of entries, in their order.
+  static constexpr uint16_t kUserObject = 0x01, kUser = 0x02, kGroupObject = 0x04, kGroup = 0x08,
+                            kMask = 0x10, kOther = 0x20;
+  struct Entry {
+    uint16_t tag = 0, permissions = 0;
+    uint32_t id = 0;  // of a named user or group; kNoId else
+    friend bool operator==(const Entry&, const Entry&) = default;
+  };
+  static constexpr uint32_t kNoId = UINT32_MAX;
+
+  /// In any order; kInvalid as below.
+  static Result<PosixAcl> of(std::vector<Entry> entries);
   /// kInvalid unless it is a well-formed list: owner, named users, group, named groups, mask if
   /// anything is named, others. A value without entries gives an empty list.
   static Result<PosixAcl> decode(std::string_view xattr);
   std::string encode() const;
 
+  const std::vector<Entry>& entries() const { return entries_; }
   bool empty() const { return entries_.empty(); }
   /// The permission bits (0777) that the list shows as.
   uint16_t mode() const;
@@ -34,10 +47,6 @@ class PosixAcl {
   uint16_t restrict_to(uint16_t mode);
 
  private:
-  struct Entry {
-    uint16_t tag = 0, permissions = 0;
-    uint32_t id = 0;
-  };
   Entry* find(uint16_t tag);
   /// The permissions that the mode's bits stand for, with the bits' shift: user, group (the mask,
   /// where there is one), other.
