@@ -6,7 +6,7 @@
 #include <latch>
 
 #include "dedup/base/log.h"
-#include "fs/disk_image.h"
+#include "dedup/disk_image.h"
 #include "fs/read_view.h"
 #include "fs/rechunk.h"
 

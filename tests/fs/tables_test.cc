@@ -6,9 +6,9 @@
 #include <shared_mutex>
 #include <thread>
 
+#include "dedup/disk_image.h"
 #include "fs/barrier.h"
 #include "fs/dirty_budget.h"
-#include "fs/disk_image.h"
 #include "fs/lookup_counts.h"
 #include "fs/open_files.h"
 #include "fs/prefetcher.h"

@@ -1,4 +1,4 @@
-#include "fs/disk_image.h"
+#include "dedup/disk_image.h"
 
 #include "dedup/base/limits.h"
 
