@@ -82,18 +82,100 @@ std::optional<SetId> ControlDirectory::set_of_snapshots(Ino directory) {
   return set_at(number_of(directory));
 }
 
+bool ControlDirectory::is_file(Kind kind) {
+  return kind == Kind::kStatus || kind == Kind::kMetrics || kind == Kind::kImport ||
+         kind == Kind::kImportReplace || kind == Kind::kLiveTar || kind == Kind::kSnapshotTar;
+}
+
+uint16_t ControlDirectory::permissions(Kind kind) {
+  if (kind == Kind::kImport || kind == Kind::kImportReplace) return 0200;
+  if (kind == Kind::kLiveTar || kind == Kind::kSnapshotTar) return 0400;
+  return is_file(kind) ? 0444 : 0755;
+}
+
+std::optional<ControlDirectory::ImportDoor> ControlDirectory::import_door(Ino ino) {
+  const Kind kind = kind_of(ino);
+  if (kind != Kind::kImport && kind != Kind::kImportReplace) return std::nullopt;
+  const std::optional<SetId> set = set_at(number_of(ino));
+  std::optional<LiveTree::Set> live = set ? live_set(*set) : std::nullopt;
+  if (!live) return std::nullopt;
+  return ImportDoor{std::move(*live), kind == Kind::kImportReplace};
+}
+
+std::optional<SetId> ControlDirectory::live_archive(Ino ino) {
+  return kind_of(ino) == Kind::kLiveTar ? set_at(number_of(ino)) : std::nullopt;
+}
+
+std::optional<SnapshotInfo> ControlDirectory::snapshot_archive(Ino ino) {
+  if (kind_of(ino) != Kind::kSnapshotTar) return std::nullopt;
+  FileHash hash;
+  {
+    std::lock_guard lock(mutex_);
+    auto at = archives_.find(number_of(ino));
+    if (at == archives_.end()) return std::nullopt;
+    hash = at->second;
+  }
+  for (SnapshotInfo& info : working_copy_.history().snapshots())
+    if (info.hash == hash) return std::move(info);
+  return std::nullopt;
+}
+
+/// The size takes a walk through the snapshot, and is asked for when the file is, not its name:
+/// the directory must not wait.
+Result<Entry> ControlDirectory::lookup_archive(const SetId& set, std::string_view name) {
+  constexpr std::string_view kEnding = ".tar";
+  if (!name.ends_with(kEnding)) return no_such_name();
+  name.remove_suffix(kEnding.size());
+  std::optional<SnapshotInfo> snapshot = working_copy_.history().find(set, name);
+  if (!snapshot || snapshot->header.snapshot_class == SnapshotClass::kCheckpoint)
+    return no_such_name();
+  const uint64_t slot = VARVE_TRY(working_copy_.view_number(snapshot->hash, set));
+  {
+    std::lock_guard lock(mutex_);
+    archives_.insert_or_assign(slot, snapshot->hash);
+  }
+  const Ino ino = node(Kind::kSnapshotTar, slot);
+  if (exports_.known_size(snapshot->hash)) return archive_attributes(ino, *snapshot);
+  Entry entry;
+  entry.attributes.ino = ino;
+  entry.attributes.permissions = permissions(Kind::kSnapshotTar);
+  entry.attributes.uid = owner(set);
+  return entry;
+}
+
+Result<Entry> ControlDirectory::archive_attributes(Ino ino, const SnapshotInfo& snapshot) {
+  Entry entry;
+  Attributes& attributes = entry.attributes;
+  attributes.ino = ino;
+  attributes.permissions = permissions(Kind::kSnapshotTar);
+  const bool of_set = snapshot.header.snapshot_class == SnapshotClass::kSet;
+  attributes.uid = owner(of_set ? snapshot.header.set : SetId{});
+  std::optional<uint64_t> size = exports_.known_size(snapshot.hash);
+  if (!size) size = VARVE_TRY(exports_.of_snapshot(snapshot))->size();
+  attributes.size = attributes.allocated = *size;
+  attributes.mtime = attributes.ctime = attributes.atime = snapshot.time;
+  entry.timeout_seconds = kTimeoutOfListsSeconds;
+  return entry;
+}
+
 Result<Entry> ControlDirectory::attributes(Ino ino) {
   Kind kind = kind_of(ino);
+  if (kind == Kind::kSnapshotTar) {
+    const std::optional<SnapshotInfo> snapshot = snapshot_archive(ino);
+    if (!snapshot) return Errc::kStale;
+    return archive_attributes(ino, *snapshot);
+  }
   std::optional<SetId> set = set_at(number_of(ino));
   if (!set) return Errc::kStale;
   Entry result;
   Attributes& attributes = result.attributes;
   attributes.ino = ino;
-  bool file = kind == Kind::kStatus || kind == Kind::kMetrics;
+  const bool file = is_file(kind);
   attributes.type = file ? FileType::kFile : FileType::kDirectory;
-  attributes.permissions = file ? 0444 : 0755;
+  attributes.permissions = permissions(kind);
   attributes.links = file ? 1 : 2;
   attributes.uid = owner(*set);
+  if (kind == Kind::kLiveTar) attributes.size = exports_.live_size(*set);
   if (kind == Kind::kTop) {
     result.timeout_seconds = kTimeoutOfOwnSeconds;
   } else if (!file) {
@@ -113,7 +195,7 @@ Result<Entry> ControlDirectory::lookup(Ino directory, std::string_view name) {
   if (std::optional<SetId> set = set_of_snapshots(directory)) {
     std::optional<SnapshotInfo> snapshot = working_copy_.history().find(*set, name);
     if (!snapshot || snapshot->header.snapshot_class == SnapshotClass::kCheckpoint)
-      return no_such_name();
+      return lookup_archive(*set, name);
     Entry entry = VARVE_TRY(snapshots_.enter(*snapshot, directory));
     entry.timeout_seconds = kTimeoutOfListsSeconds;  // it may be dropped by other doors
     return entry;
@@ -133,7 +215,12 @@ std::vector<ControlDirectory::Listed> ControlDirectory::names_below(Ino director
   switch (kind_of(directory)) {
     case Kind::kTop:
       add("snapshots", Kind::kSnapshots, FileType::kDirectory);
-      if (slot != 0) break;
+      add("live.tar", Kind::kLiveTar, FileType::kFile);
+      if (slot != 0) {
+        add("import.tar", Kind::kImport, FileType::kFile);
+        add("import-replace.tar", Kind::kImportReplace, FileType::kFile);
+        break;
+      }
       add("sets", Kind::kSets, FileType::kDirectory);
       add("status.json", Kind::kStatus, FileType::kFile);
       add("metrics", Kind::kMetrics, FileType::kFile);
@@ -173,7 +260,7 @@ Ino ControlDirectory::parent(Ino ino) {
 
 Result<std::vector<ControlDirectory::Listed>> ControlDirectory::list(Ino directory) {
   Kind kind = kind_of(directory);
-  if (kind == Kind::kStatus || kind == Kind::kMetrics) return Errc::kNotDirectory;
+  if (is_file(kind)) return Errc::kNotDirectory;
   std::vector<Listed> result{{".", directory, FileType::kDirectory},
                              {"..", parent(directory), FileType::kDirectory}};
   if (std::optional<SetId> set = set_of_snapshots(directory)) {
@@ -194,6 +281,9 @@ Result<std::string> ControlDirectory::content(Ino ino) {
       return texts_.status();
     case Kind::kMetrics:
       return texts_.metrics();
+    case Kind::kImport:
+    case Kind::kImportReplace:
+      return std::string();
     default:
       return Errc::kIsDirectory;
   }

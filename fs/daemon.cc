@@ -123,6 +123,7 @@ class Mount {
     ending_ = true;
     control_.reset();
     upkeep_.reset();
+    volume_.end_imports();
     Result<void> closed = working_copy_->finish(
         [this](const Snapshotter::Moment& moment) { return volume_.quiesce(moment); });
     if (!closed.ok()) working_copy_->enter(StoreLock::Stage::kEnding, closed.error().message());

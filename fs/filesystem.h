@@ -120,7 +120,8 @@ class Filesystem {
                               std::string_view new_name, unsigned flags) = 0;
 
   /// `flags` are open(2)'s, O_TRUNC among them.
-  virtual Result<OpenFile> open(Ino node, int flags, bool kill_privileges) = 0;
+  virtual Result<OpenFile> open(Ino node, int flags, bool kill_privileges,
+                                const Caller& caller) = 0;
   struct Created {
     Entry entry;
     OpenFile file;

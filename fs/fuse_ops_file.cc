@@ -12,8 +12,8 @@ namespace {
 
 void op_open(fuse_req_t request, fuse_ino_t node, fuse_file_info* info) {
   FuseReply reply(request, "open", node);
-  Result<OpenFile> file =
-      filesystem_of(request).open(node, info->flags, request_kills_privileges());
+  Result<OpenFile> file = filesystem_of(request).open(node, info->flags, request_kills_privileges(),
+                                                      caller_of(request));
   if (!file.ok()) return reply.error(file.error());
   if (!reply.opened(*file)) filesystem_of(request).release(node, file->handle);
 }

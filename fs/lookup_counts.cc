@@ -40,6 +40,11 @@ std::vector<Ino> LookupCounts::known(uint32_t set) const {
   return result;
 }
 
+bool LookupCounts::knows(Ino ino) const {
+  std::lock_guard lock(mutex_);
+  return counts_.contains(ino);
+}
+
 size_t LookupCounts::size() const {
   std::lock_guard lock(mutex_);
   return counts_.size();

@@ -22,6 +22,7 @@ class LookupCounts {
   void named(Ino ino);
   /// Files of the set that the kernel knows.
   std::vector<Ino> known(uint32_t set) const;
+  bool knows(Ino ino) const;
   size_t size() const;
 
  private:

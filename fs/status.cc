@@ -18,6 +18,20 @@ nlohmann::json time_or_null(Nanoseconds time) {
   return time == 0 ? nlohmann::json(nullptr) : nlohmann::json(utc_iso(time));
 }
 
+nlohmann::json imports_of(const Volume& volume) {
+  nlohmann::json result = nlohmann::json::array();
+  for (const TarImports::Figures& one : volume.imports()) {
+    result.push_back({{"set", one.set},
+                      {"replace", one.replace},
+                      {"received_bytes", one.received_bytes},
+                      {"entries", one.progress.entries},
+                      {"failed", one.progress.failed},
+                      {"file_bytes", one.progress.bytes},
+                      {"path", one.progress.path}});
+  }
+  return result;
+}
+
 }  // namespace
 
 uint64_t Status::metric(const char* name) const {
@@ -102,6 +116,7 @@ nlohmann::json Status::fields() {
     result["memory"] = {{"open_files", figures.states},
                         {"known_nodes", figures.known_nodes},
                         {"snapshot_nodes", figures.snapshot_nodes}};
+    result["imports"] = imports_of(*volume);
   }
   if (Result<StorageSpace> space = working_copy_.storage().space(); space.ok()) {
     result["disk"] = {{"total", space->total}, {"available", space->available}};

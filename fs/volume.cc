@@ -33,7 +33,9 @@ Volume::Volume(WorkingCopy& working_copy, Clock& clock, Metrics& metrics, Option
                options_.flush_threads),
       space_(working_copy.storage(), clock, [this] { return outstanding_bytes(); }),
       snapshots_(working_copy),
-      control_(working_copy, snapshots_, options_.texts) {
+      exports_(working_copy),
+      control_(working_copy, snapshots_, exports_, options_.texts),
+      imports_(working_copy) {
   Result<std::vector<Ino>> orphans = tree_.orphans();
   if (!orphans.ok()) {
     log_warning("files without a name from before cannot be listed: " + orphans.error().message());
@@ -43,6 +45,7 @@ Volume::Volume(WorkingCopy& working_copy, Clock& clock, Metrics& metrics, Option
 }
 
 Volume::~Volume() {
+  end_imports();
   if (budget_.bytes() > 0) tell_unstored();
 }
 

@@ -3,7 +3,7 @@
 //
 // Any thread. Lock rules: docs/architecture.md. Cut by family: volume.cc (nodes), volume_names.cc,
 // volume_attributes.cc, volume_files.cc, volume_ranges.cc (truncation, holes, clones),
-// volume_directories.cc, volume_snapshots.cc.
+// volume_directories.cc, volume_snapshots.cc, volume_tar.cc.
 #pragma once
 
 #include <memory>
@@ -22,6 +22,8 @@
 #include "fs/prefetcher.h"
 #include "fs/snapshot_nodes.h"
 #include "fs/space.h"
+#include "fs/tar_exports.h"
+#include "fs/tar_imports.h"
 
 namespace varve {
 
@@ -63,6 +65,9 @@ class Volume final : public Filesystem {
     uint64_t dirty_bytes = 0, dirty_bytes_max = 0, states = 0, known_nodes = 0, snapshot_nodes = 0;
   };
   Figures figures() const;
+  std::vector<TarImports::Figures> imports() const { return imports_.figures(); }
+  /// Interrupts imports, and lets none begin: before the end.
+  void end_imports() { imports_.end_all(); }
 
   Result<Entry> lookup(Ino parent, std::string_view name) override;
   void forget(Ino node, uint64_t count) override;
@@ -77,7 +82,7 @@ class Volume final : public Filesystem {
   Result<void> remove_directory(Ino parent, std::string_view name, const Caller& caller) override;
   Result<void> rename(Ino parent, std::string_view name, Ino new_parent, std::string_view new_name,
                       unsigned flags) override;
-  Result<OpenFile> open(Ino node, int flags, bool kill_privileges) override;
+  Result<OpenFile> open(Ino node, int flags, bool kill_privileges, const Caller& caller) override;
   Result<Created> create(Ino parent, std::string_view name, mode_t mode, int flags,
                          const Caller& caller) override;
   Result<Created> create_unnamed(Ino parent, mode_t mode, int flags, const Caller& caller) override;
@@ -112,6 +117,8 @@ class Volume final : public Filesystem {
     FileRef live;
     std::shared_ptr<SnapshotNodes::File> snapshot;
     std::string text;  // of .varve's files, as of the open
+    std::shared_ptr<TarImports::Import> import;
+    std::shared_ptr<TarArchive> archive;
     bool writes = false;
     std::mutex mutex;  // guards prefetcher; a leaf
     Prefetcher prefetcher;
@@ -168,6 +175,17 @@ class Volume final : public Filesystem {
   AttributeChange attribute_change(const Inode& inode, const SetAttributes& change,
                                    const Caller& caller);
 
+  // The tar door.
+  class ImportHost;
+  Result<OpenFile> open_control(Ino node, bool writes, const Caller& caller);
+  Result<OpenFile> open_import(const ControlDirectory::ImportDoor& door, const Caller& caller);
+  Result<OpenFile> open_archive(std::shared_ptr<TarArchive> archive, const Caller& caller);
+  Result<std::shared_ptr<TarArchive>> live_archive(const SetId& set);
+  Result<void> read_archive(TarArchive& archive, uint64_t offset, size_t size,
+                            const std::function<void(ByteView)>& reply);
+  Result<size_t> write_import(uint64_t handle, uint64_t offset, ByteView data,
+                              const WriteFlags& flags);
+
   // Snapshots.
   Result<SnapshotInfo> take(const SetId& set, std::string_view name);
   Result<SetId> set_id(std::string_view set_name);
@@ -193,6 +211,7 @@ class Volume final : public Filesystem {
   Flusher flusher_;
   Space space_;
   SnapshotNodes snapshots_;
+  TarExports exports_;
   ControlDirectory control_;
   HandleTable<Handle> handles_;
   HandleTable<DirectoryHandle> directory_handles_;
@@ -201,6 +220,8 @@ class Volume final : public Filesystem {
                                 // could not be read
   Ino described_ = 0;
   std::string description_;
+
+  TarImports imports_;  // goes first: its threads use the rest
 };
 
 }  // namespace varve

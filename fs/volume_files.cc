@@ -41,7 +41,32 @@ Result<OpenFile> Volume::open_live(Ino node, bool writes) {
   return file;
 }
 
-Result<OpenFile> Volume::open(Ino node, int flags, bool kill_privileges) {
+Result<OpenFile> Volume::open_control(Ino node, bool writes, const Caller& caller) {
+  if (std::optional<ControlDirectory::ImportDoor> door = control_.import_door(node); door && writes)
+    return open_import(*door, caller);
+  if (writes) return Errc::kReadOnly;
+  if (const auto snapshot = control_.snapshot_archive(node)) {
+    OpenFile file = VARVE_TRY(open_archive(VARVE_TRY(exports_.of_snapshot(*snapshot)), caller));
+    file.keep_cache = true;
+    return file;
+  }
+  if (const auto set = control_.live_archive(node)) {
+    auto archive = VARVE_TRY(live_archive(*set));
+    exports_.opened_live(*set, archive->size());
+    OpenFile file = VARVE_TRY(open_archive(std::move(archive), caller));
+    file.direct_io = true;  // another open may have other content
+    return file;
+  }
+  auto handle = std::make_shared<Handle>();
+  handle->text = VARVE_TRY(control_.content(node));
+  OpenFile file;
+  file.direct_io = true;  // its attributes do not know its size
+  file.no_flush = true;
+  file.handle = handles_.add(std::move(handle));
+  return file;
+}
+
+Result<OpenFile> Volume::open(Ino node, int flags, bool kill_privileges, const Caller& caller) {
   bool writes = (flags & O_ACCMODE) != O_RDONLY;
   OpenFile file;
   if (is_live(node)) {
@@ -56,15 +81,11 @@ Result<OpenFile> Volume::open(Ino node, int flags, bool kill_privileges) {
     }
     return open_live(node, writes);
   }
+  if (is_control(node)) return open_control(node, writes, caller);
   if (writes || (flags & O_TRUNC)) return Errc::kReadOnly;
   auto handle = std::make_shared<Handle>();
-  if (is_control(node)) {
-    handle->text = VARVE_TRY(control_.content(node));
-    file.direct_io = true;  // its attributes do not know its size
-  } else {
-    handle->snapshot = VARVE_TRY(snapshots_.open(node));
-    file.keep_cache = true;
-  }
+  handle->snapshot = VARVE_TRY(snapshots_.open(node));
+  file.keep_cache = true;
   file.no_flush = true;
   file.handle = handles_.add(std::move(handle));
   return file;
@@ -100,6 +121,11 @@ Result<void> Volume::read(Ino node, uint64_t number, uint64_t offset, size_t siz
   if (handle->snapshot) {
     Result<void> done = snapshots_.read(*handle->snapshot, offset, size, counted);
     return done.ok() ? std::move(done) : Result<void>(read_error(node, std::move(done).error()));
+  }
+  if (handle->archive) {
+    Result<void> done = read_archive(*handle->archive, offset, size, counted);
+    if (!done.ok()) read_failures_.add();
+    return done;
   }
   ByteView text = as_bytes(handle->text);
   offset = std::min<uint64_t>(offset, text.size());
@@ -215,6 +241,7 @@ std::optional<Error> Volume::take_error(FileState& file) {
 
 Result<size_t> Volume::write(Ino node, uint64_t number, uint64_t offset, ByteView data,
                              WriteFlags flags) {
+  if (is_control(node)) return write_import(number, offset, data, flags);
   if (!is_live(node)) return Errc::kReadOnly;
   std::shared_ptr<Handle> handle = VARVE_TRY(handle_of(number, true));
   FileState& file = *handle->live;
@@ -258,6 +285,7 @@ Result<size_t> Volume::write(Ino node, uint64_t number, uint64_t offset, ByteVie
 
 Result<void> Volume::flush(Ino, uint64_t number) {
   std::shared_ptr<Handle> handle = VARVE_TRY(handle_of(number, false));
+  if (handle->import) return handle->import->settle();
   if (!handle->live) return {};
   if (std::optional<Error> error = take_error(*handle->live)) return *error;
   return {};
@@ -265,6 +293,7 @@ Result<void> Volume::flush(Ino, uint64_t number) {
 
 void Volume::release(Ino, uint64_t number) {
   std::shared_ptr<Handle> handle = handles_.remove(number);
+  if (handle && handle->import) imports_.end(handle->import);
   if (!handle || !handle->live || !handle->writes) return;
   bool pending = false;
   {
@@ -275,6 +304,7 @@ void Volume::release(Ino, uint64_t number) {
 }
 
 Result<void> Volume::sync(Ino node, uint64_t number, bool) {
+  if (is_control(node)) return flush(node, number);
   if (!is_live(node)) return {};
   std::shared_ptr<Handle> handle = VARVE_TRY(handle_of(number, false));
   if (!handle->live) return {};

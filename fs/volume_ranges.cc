@@ -124,8 +124,9 @@ Result<void> Volume::clone(FileState& from, uint64_t from_offset, FileState& to,
 
 Result<size_t> Volume::copy_range(Ino from, uint64_t from_handle, uint64_t from_offset, Ino to,
                                   uint64_t to_handle, uint64_t to_offset, size_t length) {
-  if (!is_live(to)) return Errc::kReadOnly;
-  if (!is_live(from)) return Errc::kCrossDevice;  // the kernel then copies by reading and writing
+  if (is_snapshot(to)) return Errc::kReadOnly;
+  if (!is_live(from) || !is_live(to))
+    return Errc::kCrossDevice;  // the kernel then copies by reading and writing
   std::shared_ptr<Handle> source = VARVE_TRY(handle_of(from_handle, true));
   std::shared_ptr<Handle> target = VARVE_TRY(handle_of(to_handle, true));
   uint64_t wanted = std::min<uint64_t>(length, kCopyBytesMax);

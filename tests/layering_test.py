@@ -18,6 +18,7 @@ LIBRARIES = {
     r"zstd": {"dedup/compressor.cc"},
     r"lmdb\.h": {"dedup/base/lmdb_kv.cc"},
     r"xxhash\.h": {"dedup/base/checksum.cc"},
+    r"archive": {"catalog/tar_reader.cc"},
     r"fuse": re.compile(r"fs/(fuse_|daemon)"),
     r"libmount": {"fs/mount_table.cc"},
     r"CLI/": re.compile(r"tools/"),

@@ -287,7 +287,7 @@ Result<void> NullFilesystem::rename(Ino parent, std::string_view name, Ino new_p
   return {};
 }
 
-Result<OpenFile> NullFilesystem::open(Ino ino, int flags, bool) {
+Result<OpenFile> NullFilesystem::open(Ino ino, int flags, bool, const Caller&) {
   std::lock_guard lock(mutex_);
   Node* node = find(ino);
   if (node == nullptr) return Errc::kStale;

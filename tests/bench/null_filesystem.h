@@ -42,7 +42,7 @@ class NullFilesystem final : public Filesystem {
   Result<void> remove_directory(Ino parent, std::string_view name, const Caller& caller) override;
   Result<void> rename(Ino parent, std::string_view name, Ino new_parent, std::string_view new_name,
                       unsigned flags) override;
-  Result<OpenFile> open(Ino node, int flags, bool kill_privileges) override;
+  Result<OpenFile> open(Ino node, int flags, bool kill_privileges, const Caller& caller) override;
   Result<Created> create(Ino parent, std::string_view name, mode_t mode, int flags,
                          const Caller& caller) override;
   Result<Created> create_unnamed(Ino parent, mode_t mode, int flags, const Caller& caller) override;

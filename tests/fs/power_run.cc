@@ -96,7 +96,7 @@ Result<FoundFile> PowerRun::look(Ino ino, const Attributes& attributes) {
     found.content.assign(bytes.begin(), bytes.end());
   }
   if (attributes.type != FileType::kFile) return found;
-  const OpenFile file = VARVE_TRY(volume_->open(ino, O_RDONLY, false));
+  const OpenFile file = VARVE_TRY(volume_->open(ino, O_RDONLY, false, Caller{}));
   const Result<void> read = volume_->read(ino, file.handle, 0, SIZE_MAX / 2, [&](ByteView bytes) {
     found.content.assign(bytes.begin(), bytes.end());
   });
@@ -362,7 +362,7 @@ Result<void> PowerRun::run(const PowerOp& op) {
       return create(op.path);
     case Kind::kOpen: {
       const Ino ino = VARVE_TRY(find(op.path));
-      const OpenFile file = VARVE_TRY(volume_->open(ino, O_RDWR, false));
+      const OpenFile file = VARVE_TRY(volume_->open(ino, O_RDWR, false, Caller{}));
       open_[op.path] = {ino, file.handle};
       return {};
     }

@@ -315,7 +315,7 @@ class NamesModel {
     Place at = place();
     if (!names_.contains(at)) return;
     Ino ino = find(at);
-    auto opened = world_.volume->open(ino, O_RDWR, false);
+    auto opened = world_.volume->open(ino, O_RDWR, false, Caller{});
     ASSERT_TRUE(opened.ok());
     open_.push_back({ino, opened->handle, names_[at]});
   }

@@ -42,7 +42,7 @@ TEST_F(VolumeTest, WhatOnlyMemoryHasSurvivesUnmounting) {
   unmount();
   mount();
   Ino ino = find(kRootIno, "web/f");
-  auto opened = volume->open(ino, O_RDWR, false);
+  auto opened = volume->open(ino, O_RDWR, false, Caller{});
   ASSERT_TRUE(opened.ok());
   write_all(ino, opened->handle, 0, content(2, 1'000));
   unmount();
@@ -96,7 +96,7 @@ TEST_F(VolumeTest, SnapshotsShowTheirMomentAndAreReadOnly) {
   EXPECT_THAT(names(top, true), ElementsAre("f"));
   Ino file = find(top, "f");
   EXPECT_EQ(read_all(file), before);
-  EXPECT_EQ(volume->open(file, O_RDWR, false).error().code(), Errc::kReadOnly);
+  EXPECT_EQ(volume->open(file, O_RDWR, false, Caller{}).error().code(), Errc::kReadOnly);
   EXPECT_EQ(volume->unlink(top, "f").error().code(), Errc::kReadOnly);
   EXPECT_EQ(volume->set_attributes(file, {}, std::nullopt, root_user).error().code(),
             Errc::kReadOnly);
@@ -168,7 +168,7 @@ TEST_F(VolumeTest, TimesThatAreSetCountOverThoseOfWritesBefore) {
   volume->release(ino, made.file.handle);
   ASSERT_TRUE(volume->sync_all().ok());
   EXPECT_EQ(volume->get_attributes(ino, std::nullopt)->attributes.mtime, 1'000'000'007);
-  auto opened = volume->open(ino, O_WRONLY, false);
+  auto opened = volume->open(ino, O_WRONLY, false, Caller{});
   write_all(ino, opened->handle, 0, content(2, 10));
   EXPECT_GT(volume->get_attributes(ino, std::nullopt)->attributes.mtime, 1'000'000'007);
   volume->release(ino, opened->handle);
@@ -179,7 +179,7 @@ TEST_F(VolumeTest, CloningStoresNothing) {
   ASSERT_TRUE(volume->sync_all().ok());
   uint64_t before = metrics.counter("varve_ingest_raw_bytes_total", "").value();
   Ino from = find(set_, "f");
-  auto source = volume->open(from, O_RDONLY, false);
+  auto source = volume->open(from, O_RDONLY, false, Caller{});
   Filesystem::Created target = create(set_, "g");
   Ino to = target.entry.attributes.ino;
   EXPECT_EQ(*volume->copy_range(from, source->handle, 0, to, target.file.handle, 0, 3'000'000),
@@ -217,7 +217,7 @@ TEST_F(VolumeTest, HolesOfExabytesAreCrossedAtOnce) {
   EXPECT_EQ(*volume->seek(ino, made.file.handle, 5, SEEK_DATA), kFar);
   ASSERT_TRUE(volume->take_snapshot("web", "one").ok());
   Ino saved = find(set_, ".varve/snapshots/one/f");
-  auto opened = volume->open(saved, O_RDONLY, false);
+  auto opened = volume->open(saved, O_RDONLY, false, Caller{});
   ASSERT_TRUE(opened.ok());
   for (auto [node, handle] : {std::pair(ino, made.file.handle), std::pair(saved, opened->handle)}) {
     EXPECT_EQ(*volume->seek(node, handle, 5, SEEK_DATA), kFar);

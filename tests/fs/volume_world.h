@@ -60,7 +60,7 @@ struct VolumeWorld : StoreWorld {
     ASSERT_EQ(*written, bytes.size());
   }
   Bytes read_all(Ino ino) {
-    auto opened = volume->open(ino, O_RDONLY, false);
+    auto opened = volume->open(ino, O_RDONLY, false, Caller{});
     EXPECT_TRUE(opened.ok());
     if (!opened.ok()) return {};
     Bytes result = read_range(ino, opened->handle, 0, SIZE_MAX / 2);

@@ -33,7 +33,7 @@ const std::vector<FuzzTarget>& all_targets() {
   static const std::vector<FuzzTarget> all = [] {
     std::vector<FuzzTarget> targets;
     for (auto family : {access_targets, pack_targets, index_run_targets, tree_targets,
-                        history_targets, row_targets, text_targets}) {
+                        history_targets, row_targets, text_targets, tar_targets}) {
       for (const FuzzTarget& target : family()) targets.push_back(target);
     }
     return targets;

@@ -26,6 +26,7 @@ std::vector<FuzzTarget> tree_targets();
 std::vector<FuzzTarget> history_targets();
 std::vector<FuzzTarget> row_targets();
 std::vector<FuzzTarget> text_targets();
+std::vector<FuzzTarget> tar_targets();
 
 /// Ends the process with `what` unless it holds.
 void expect_that(bool holds, const char* what);
