@@ -100,8 +100,11 @@ bool TreeCheck::is_readable(const HintedId& id, const Expected& expected,
   const bool leaf = object->level == 0;
   const std::string_view first =
       leaf ? std::string_view(object->records.front().key) : object->branches.front().first_key;
+  const std::string_view last =
+      leaf ? std::string_view(object->records.back().key) : object->branches.back().first_key;
   if (object->kind != expected.kind || (expected.level && object->level != *expected.level) ||
-      (!expected.first_key.empty() && first != expected.first_key)) {
+      (!expected.first_key.empty() && first != expected.first_key) ||
+      (!expected.end_key.empty() && last >= expected.end_key)) {
     damaged_here(fmt::format("{}: object {} is not what the one above it says", what, id.id.hex()),
                  std::nullopt);
     return false;
@@ -118,6 +121,7 @@ void TreeCheck::enter(const HintedId& id, const Expected& expected) {
   Frame frame;
   frame.id = id.id;
   frame.path_length = path_.size();
+  frame.end_key = expected.end_key;
   frame.of_file = expected.kind == TreeKind::kExtents && !expected.level;
   if (!is_readable(id, expected, frame.object)) {
     const auto lost = packs_.lost_place(id.id, id.hint);
@@ -142,7 +146,10 @@ void TreeCheck::step() {
   }
   if (next >= object->branches.size()) return leave();
   const TreeObject::Branch& branch = object->branches[next];
-  enter(branch.child, {object->kind, static_cast<uint8_t>(object->level - 1), branch.first_key});
+  const bool is_last = next + 1 == object->branches.size();
+  const std::string_view end = is_last ? frame.end_key : object->branches[next + 1].first_key;
+  enter(branch.child,
+        {object->kind, static_cast<uint8_t>(object->level - 1), branch.first_key, end});
 }
 
 void TreeCheck::leave() {

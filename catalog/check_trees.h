@@ -54,8 +54,9 @@ class TreeCheck {
     size_t next = 0;
     size_t path_length = 0;
     bool damaged = false;
-    std::optional<PackId> pack;  // where what is damaged first was
-    bool of_file = false;        // the root of a file's extents
+    std::optional<PackId> pack;     // where what is damaged first was
+    bool of_file = false;           // the root of a file's extents
+    std::string_view end_key = {};  // all keys below are smaller; of an object of a frame before
   };
   /// Something damaged: the place where it was met first, and the pack that it was in.
   struct Known {
@@ -65,7 +66,7 @@ class TreeCheck {
   struct Expected {
     TreeKind kind;
     std::optional<uint8_t> level;
-    std::string_view first_key;
+    std::string_view first_key = {}, end_key = {};  // of what is below; empty: any
   };
 
   void walk(const TreeRef& root, TreeKind kind, const std::string& path);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "catalog/live_tree_state.h"
+#include "catalog/snapshot_body.h"
 
 namespace varve {
 namespace {
@@ -135,13 +136,16 @@ void LiveTree::State::stage_figures() {
   if (!batch.empty()) kv.apply(std::move(batch));
 }
 
-uint64_t LiveTree::State::take_number(uint32_t set_number) {
+Result<uint64_t> LiveTree::State::take_number(uint32_t set_number) {
   // Numbers are reserved by the thousand, at once and whatever becomes of the call, so that a
   // create seldom writes the set's row.
   constexpr uint64_t kReservedAtOnce = 1024;
   OpenSet& set = sets[set_number];
+  if (set.next_number >= kNextNumberMax) {
+    return Error(Errc::kNoSpace, "the backup set has no file number left");
+  }
   if (set.next_number >= set.row.next_number) {
-    set.row.next_number = set.next_number + kReservedAtOnce;
+    set.row.next_number = std::min(set.next_number + kReservedAtOnce, kNextNumberMax);
     KvBatch batch;
     batch.emplace(key::set(set_number), encode(set.row));
     kv.apply(std::move(batch));

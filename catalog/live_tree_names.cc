@@ -84,7 +84,7 @@ Result<LiveEntry> LiveTree::create(Ino directory, std::string_view name, const N
 
     LiveEntry made;
     uint32_t set = set_of(directory);
-    made.ino = make_ino(set, state_->take_number(set));
+    made.ino = make_ino(set, VARVE_TRY(state_->take_number(set)));
     made.inode = VARVE_TRY(make_inode(call, directory, parent, made.ino, file));
     VARVE_TRY(call.put_inode(made.ino, made.inode));
     DirentRow row{.number = number_of(made.ino), .set = set, .type = file.type, .cookie = 0};
@@ -103,7 +103,8 @@ Result<LiveEntry> LiveTree::create_orphan(Ino directory, const NewFile& file) {
     if (file.type == FileType::kDirectory) return Errc::kInvalid;
     Inode parent = VARVE_TRY(call.writable_directory(directory));
     LiveEntry made;
-    made.ino = make_ino(set_of(directory), state_->take_number(set_of(directory)));
+    const uint32_t set = set_of(directory);
+    made.ino = make_ino(set, VARVE_TRY(state_->take_number(set)));
     made.inode = VARVE_TRY(make_inode(call, directory, parent, made.ino, file));
     made.inode.links = 0;
     made.inode.parent = 0;

@@ -114,7 +114,7 @@ Result<void> put_whiteout(Renaming& renaming) {
   TreeCall& call = renaming.call;
   const Side& from = renaming.from;
   uint32_t set = set_of(from.directory);
-  Ino ino = make_ino(set, call.state.take_number(set));
+  Ino ino = make_ino(set, VARVE_TRY(call.state.take_number(set)));
   NewFile file;
   file.type = FileType::kCharacterDevice;
   Inode inode = VARVE_TRY(make_inode(call, from.directory, renaming.from_parent, ino, file));

@@ -123,8 +123,8 @@ struct LiveTree::State {
   /// Puts the sets' figures into the staged rows; under the exclusive lock.
   void stage_figures();
 
-  /// A number that was never given in the set; under the exclusive lock.
-  uint64_t take_number(uint32_t set);
+  /// A number that was never given in the set; kNoSpace if none is left. Under the exclusive lock.
+  Result<uint64_t> take_number(uint32_t set);
   uint32_t take_tree(TreeCall& call);
 
   /// Whether the file's t row is there; under the lock.

@@ -158,7 +158,7 @@ namespace {
 
 Result<uint32_t> adopt(const SnapshotTree& from, LiveTree& tree) {
   const TreeNode& top = from.top;
-  const uint64_t next_number = std::min(from.next_number + kNumbersSkipped, kFileNumberMask);
+  const uint64_t next_number = std::min(from.next_number + kNumbersSkipped, kNextNumberMax);
   if (from.set.is_zero()) {
     VARVE_TRY(
         tree.replace_tree(kRootSet, top.inode, top.xattrs, top.below, from.links, next_number));
@@ -213,7 +213,7 @@ Result<void> adopt_removed_set(const SnapshotInfo& newest, const History& histor
   SetRow row;
   row.id = newest.header.set;
   row.name = newest.set_name;
-  row.next_number = std::min(body->trees[0].next_number + kNumbersSkipped, kFileNumberMask);
+  row.next_number = std::min(body->trees[0].next_number + kNumbersSkipped, kNextNumberMax);
   row.removed = true;
   row.newest_list = newest.header.list;
   return tree.exclusively([&]() -> Result<void> {

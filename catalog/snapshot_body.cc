@@ -6,7 +6,6 @@ namespace varve {
 namespace {
 
 constexpr uint64_t kNextNumberMin = kTopNumber + 1;
-constexpr uint64_t kNextNumberMax = uint64_t{1} << (kFileNumberBits - 1);  // half of all there are
 
 void encode_hint(Encoder& out, const std::optional<ChunkPlace>& hint) {
   out.u8(hint ? 1 : 0);

@@ -11,6 +11,10 @@
 
 namespace varve {
 
+/// The greatest next free number of a set: half of all that there are, so that a reader may skip
+/// some.
+inline constexpr uint64_t kNextNumberMax = uint64_t{1} << (kFileNumberBits - 1);
+
 /// One set in a snapshot.
 struct SnapshotTree {
   SetId set;

@@ -28,6 +28,14 @@ size_t branch_for(const TreeObject& object, std::string_view key) {
              : static_cast<size_t>(behind - object.branches.begin()) - 1;
 }
 
+// Of an object that was decoded: it has a record or a branch at least.
+std::string_view first_key(const TreeObject& object) {
+  return object.level > 0 ? object.branches.front().first_key : object.records.front().key;
+}
+std::string_view last_key(const TreeObject& object) {
+  return object.level > 0 ? object.branches.back().first_key : object.records.back().key;
+}
+
 // The first record whose key is >= `key`.
 size_t record_from(const TreeObject& object, std::string_view key) {
   auto found =
@@ -92,7 +100,10 @@ Result<TreeReader::Object> TreeReader::object(const TreeRef& ref) {
 Result<TreeReader::Object> TreeReader::child(const TreeObject& parent, size_t branch) {
   const HintedId& at = parent.branches[branch].child;
   Object result = VARVE_TRY(object({at.id, at.hint}));
-  if (result->kind != parent.kind || result->level + 1 != parent.level)
+  const bool in_order = first_key(*result) == parent.branches[branch].first_key &&
+                        (branch + 1 == parent.branches.size() ||
+                         last_key(*result) < parent.branches[branch + 1].first_key);
+  if (result->kind != parent.kind || result->level + 1 != parent.level || !in_order)
     return Error(Errc::kCorrupt, "tree object " + at.id.hex() + " is not what its parent says");
   return result;
 }
@@ -128,12 +139,16 @@ Result<void> TreeReader::scan(const TreeRef& root, std::string_view from,
     size_t next;
   };
   std::vector<Step> path;
+  std::string last;  // of the leaf before: it may lie below another branch of a branch above
   Object at = VARVE_TRY(object(root));
   size_t first = at->level > 0 ? branch_for(*at, from) : record_from(*at, from);
   path.push_back({std::move(at), first});
   while (!path.empty()) {
     Object here = path.back().object;
     if (here->level == 0) {
+      if (!last.empty() && first_key(*here) <= last)
+        return Error(Errc::kCorrupt, "tree object " + root.id.hex() + " is not in order");
+      last = last_key(*here);
       for (size_t i = path.back().next; i < here->records.size(); i++)
         if (!VARVE_TRY(visit(here->records[i]))) return {};
       path.pop_back();

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "catalog/snapshot_body.h"
 #include "dedup/base/codec.h"
 #include "dedup/base/limits.h"
 #include "tests/support/simulated_kv.h"
@@ -103,6 +104,20 @@ class LiveTreeTest : public testing::Test {
   std::unique_ptr<LiveTree> tree_;
   Ino set_ = 0;
 };
+
+TEST_F(LiveTreeTest, GivesNoNumberThatNoSnapshotCanHold) {
+  const uint32_t number = set_of(set_);
+  const Inode top = tree_->inode(set_).value();
+  ASSERT_TRUE(
+      tree_->replace_tree(number, top, {}, std::nullopt, std::nullopt, kNextNumberMax - 2).ok());
+  EXPECT_EQ(number_of(make(set_, "one")), kNextNumberMax - 2);
+  EXPECT_EQ(number_of(make(set_, "two")), kNextNumberMax - 1);
+  NewFile file;
+  EXPECT_EQ(failure(tree_->create(set_, "three", file)), Errc::kNoSpace);
+  EXPECT_EQ(failure(tree_->create_orphan(set_, file)), Errc::kNoSpace);
+  EXPECT_EQ(failure(tree_->lookup(set_, "three")), Errc::kNotFound);
+  EXPECT_EQ(tree_->set(number)->row.next_number, kNextNumberMax);
+}
 
 TEST_F(LiveTreeTest, RefusesNames) {
   NewFile file;

@@ -135,6 +135,47 @@ TEST_F(Trees, ObjectsStayBelowTheirLimits) {
   EXPECT_EQ(seen, 300u);
 }
 
+// Objects that are each in order, of which a tree is not.
+TEST_F(Trees, LeavesOutOfOrderAreRefused) {
+  const auto stream = ingest->open_stream(SegmentType::kTree, Ingest::Access::kSequential);
+  const auto put = [&](const TreeObject& object) {
+    return HintedId{must(ingest->put(*stream, encode_tree_object(object))).id, std::nullopt};
+  };
+  const auto leaf = [&](const std::vector<std::string>& names) {
+    TreeObject object;
+    for (const std::string& name : names) object.records.push_back(encode_entry(entry_of(name, 2)));
+    return TreeObject::Branch{names.front(), put(object), names.size()};
+  };
+  const auto above = [&](uint8_t level, const std::vector<TreeObject::Branch>& branches) {
+    TreeObject object;
+    object.level = level;
+    object.branches = branches;
+    uint64_t records = 0;
+    for (const TreeObject::Branch& branch : branches) records += branch.records;
+    return TreeObject::Branch{branches.front().first_key, put(object), records};
+  };
+  const auto names_in = [&](const TreeObject::Branch& root) -> Result<size_t> {
+    size_t count = 0;
+    TreeReader reader(fetch);
+    VARVE_TRY(
+        reader.scan({root.child.id, std::nullopt}, "", [&](const TreeRecord&) -> Result<bool> {
+          count++;
+          return true;
+        }));
+    return count;
+  };
+  EXPECT_EQ(must(names_in(above(1, {leaf({"a", "c"}), leaf({"d", "f"})}))), 4u);
+  EXPECT_EQ(names_in(above(1, {leaf({"a", "d"}), leaf({"d", "f"})})).error().code(),
+            Errc::kCorrupt);
+  EXPECT_EQ(names_in(above(1, {leaf({"a", "e"}), leaf({"d", "f"})})).error().code(),
+            Errc::kCorrupt);
+  const auto left = above(1, {leaf({"a"}), leaf({"b", "x"})}), right = above(1, {leaf({"m"})});
+  EXPECT_EQ(names_in(above(2, {left, right})).error().code(), Errc::kCorrupt);
+  TreeObject::Branch renamed = leaf({"m", "n"});
+  renamed.first_key = "l";
+  EXPECT_EQ(names_in(above(1, {leaf({"a"}), renamed})).error().code(), Errc::kCorrupt);
+}
+
 TEST_F(Trees, TooLargeAndUnorderedRecordsAreRefused) {
   TreeWriter objects_writer(*ingest, *index, TreeKind::kDirectory);
   TreeEntry entry = entry_of("m", 2);
