@@ -123,7 +123,8 @@ Result<LiveTree::PutFile> LiveTree::put(Ino directory, std::string_view name, co
 
     const uint32_t set = set_of(directory);
     if (file.content != 0 && set_of(file.content) != set) return Errc::kCrossDevice;
-    done.made.ino = file.content != 0 ? file.content : make_ino(set, state_->take_number(set));
+    done.made.ino =
+        file.content != 0 ? file.content : make_ino(set, VARVE_TRY(state_->take_number(set)));
     const Ino ino = done.made.ino;
     if (file.content != 0) {
       VARVE_TRY(adopt(call, ino, inode));
