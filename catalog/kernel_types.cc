@@ -3,7 +3,7 @@
 namespace varve {
 namespace {
 
-constexpr int64_t kNanosecondsPerSecond = 1'000'000'000;
+constexpr int64_t kNanosecondsInTimespecSecond = 1'000'000'000;
 
 }  // namespace
 
@@ -50,20 +50,20 @@ Result<FileType> file_type_of(mode_t mode) {
 }
 
 timespec timespec_of(Nanoseconds time) {
-  Nanoseconds seconds = time / kNanosecondsPerSecond;
-  Nanoseconds rest = time % kNanosecondsPerSecond;
+  Nanoseconds seconds = time / kNanosecondsInTimespecSecond;
+  Nanoseconds rest = time % kNanosecondsInTimespecSecond;
   if (rest < 0) {
     seconds--;
-    rest += kNanosecondsPerSecond;
+    rest += kNanosecondsInTimespecSecond;
   }
   return {seconds, rest};
 }
 
 Nanoseconds nanoseconds_of(const timespec& time) {
-  constexpr int64_t kSecondsMax = INT64_MAX / kNanosecondsPerSecond - 1;
+  constexpr int64_t kSecondsMax = INT64_MAX / kNanosecondsInTimespecSecond - 1;
   if (time.tv_sec > kSecondsMax) return INT64_MAX;
   if (time.tv_sec < -kSecondsMax) return INT64_MIN;
-  return time.tv_sec * kNanosecondsPerSecond + time.tv_nsec;
+  return time.tv_sec * kNanosecondsInTimespecSecond + time.tv_nsec;
 }
 
 }  // namespace varve
