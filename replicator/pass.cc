@@ -219,11 +219,22 @@ Result<void> Pass::retire_checkpoints() {
   return {};
 }
 
+/// Nothing goes before the keys that open it; the next pass tries them again.
+bool Pass::keys_are_there() const {
+  return std::all_of(here_.begin(), here_.end(), [&](const StoreFile& file) {
+    return file.file_class != FileClass::kKeys || is_there(file);
+  });
+}
+
 /// The stage is empty, and nothing of it in flight: on to the next one.
 Result<void> Pass::advance() {
   switch (stage_) {
     case Stage::kKeys:
     case Stage::kRetire:
+      if (stage_ == Stage::kKeys && !keys_are_there()) {
+        stage_ = Stage::kOver;
+        return {};
+      }
       if (stage_ == Stage::kRetire) {
         VARVE_TRY(retire_checkpoints());
         note_waiting();

@@ -69,6 +69,7 @@ class Pass {
   Result<void> list_what_is_here(const StoreConfig& config);
   void count_what_is_missing();
   Result<void> look_at_remote();
+  bool keys_are_there() const;
   Result<void> advance();
   void begin_round();
   void queue_missing(FileClass file_class);

@@ -68,7 +68,8 @@ struct PassTest : testing::Test {
 
 void PassTest::expect_complete(Machines& machines, const std::string& what) {
   expect_good_store(*machines.remote, maker.config, what);
-  for (const StoreFile& file : list_store_files(*machines.store).value().files) {
+  const StoreFiles files = list_store_files(*machines.store).value();
+  for (const StoreFile& file : files.files) {
     const bool superseded = file.hash == old_checkpoint;
     if (file.file_class == FileClass::kList) continue;  // whole snapshots have theirs
     EXPECT_EQ(machines.remote->exists(path_of(file)).value(), !superseded)

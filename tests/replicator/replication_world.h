@@ -175,7 +175,8 @@ inline void expect_good_store(Storage& remote, const StoreConfig& config, const 
   }
   if (!any_history) return;
   CarriedHistory history;
-  ASSERT_TRUE(history.refresh(remote, config, files).ok()) << what;
+  const Result<void> refreshed = history.refresh(remote, config, files);
+  ASSERT_TRUE(refreshed.ok()) << what << ": " << refreshed.error().message();
   EXPECT_TRUE(history.problems().empty()) << what;
   for (const CarriedSnapshot& snapshot : history.snapshots()) {
     EXPECT_TRUE(

@@ -119,7 +119,8 @@ TEST_F(TransferTest, ACarriedDriveHoldsWhatTheRemoteLacksAndNoMore) {
   // The remote as it was, and the drive absorbed into it.
   copy(file_of_pack(first), target);
   copy({FileClass::kList, early_list}, target);
-  for (const StoreFile& file : list_store_files(store)->files)
+  const StoreFiles files = list_store_files(store).value();
+  for (const StoreFile& file : files.files)
     if (file.file_class == FileClass::kKeys) copy(file, target);
   copy({FileClass::kSnapshot, early}, target);
   EXPECT_EQ(take(empty).snapshots_waiting, 0u);
