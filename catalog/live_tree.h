@@ -55,7 +55,7 @@ struct AttributeChange {
 };
 
 /// Of one file, names and values together: what a directory entry of a tree object has room for.
-inline constexpr size_t kXattrsBytesMax = 256 * 1024;
+inline constexpr size_t kXattrsBytesMax = size_t{256} << 10;
 
 /// A file with all that belongs to it, for put and dress.
 struct WholeFile {

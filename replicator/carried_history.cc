@@ -131,9 +131,9 @@ bool CarriedHistory::is_superseded(const CarriedSnapshot& snapshot) const {
 }
 
 const std::vector<PackInfo>& CarriedHistory::rows_of(const FileHash& list) const {
-  static const std::vector<PackInfo> kNone;
+  static const std::vector<PackInfo> none;
   const auto found = lists_.find(list);
-  return found == lists_.end() ? kNone : found->second.content.rows;
+  return found == lists_.end() ? none : found->second.content.rows;
 }
 
 void CarriedHistory::add_with_bases(const FileHash& list, std::set<FileHash>& met,

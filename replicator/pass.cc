@@ -211,7 +211,7 @@ Result<void> Pass::retire_checkpoints() {
     // First the claim, then the file: the ledger never claims what is gone.
     route_.ledger->note_gone(file);
     VARVE_TRY(route_.ledger->save());
-    const Result<void> removed = route_.to.unlink(path_of(file));
+    Result<void> removed = route_.to.unlink(path_of(file));
     if (!removed.ok() && removed.error().code() != Errc::kNotFound) return removed;
     any = true;
   }

@@ -165,10 +165,10 @@ Result<void> check_place_for_files(Storage& place, const StoreConfig& store,
     if (there.hash == store.hash) return {};
     return Error(Errc::kForeign, shown + " is of another store (" + there.store_id.hex() + ")");
   }
-  static const std::set<std::string> kOurs{"keys",      "packs",   "catalog", "lists",
-                                           "snapshots", "records", "replica", "lost+found"};
+  static const std::set<std::string> ours{"keys",      "packs",   "catalog", "lists",
+                                          "snapshots", "records", "replica", "lost+found"};
   for (const StorageEntry& entry : VARVE_TRY(place.list(""))) {
-    if ((entry.is_directory && kOurs.contains(entry.name)) || entry.name.starts_with(".tmp-"))
+    if ((entry.is_directory && ours.contains(entry.name)) || entry.name.starts_with(".tmp-"))
       continue;
     return Error(Errc::kInvalid,
                  shown + " holds something else ('" + entry.name +

@@ -197,13 +197,13 @@ Result<void> Shipment::take_back() {
     VARVE_TRY(route_.ledger->save());
   }
   state_ = State::kDone;
-  const Result<void> removed = route_.to.unlink(temporary_);
+  Result<void> removed = route_.to.unlink(temporary_);
   if (!removed.ok() && removed.error().code() != Errc::kNotFound) return removed;
   return {};
 }
 
 Result<void> Shipment::rename() {
-  const Result<void> renamed = route_.to.rename(temporary_, path_);
+  Result<void> renamed = route_.to.rename(temporary_, path_);
   state_ = State::kName;
   if (renamed.ok() || renamed.error().code() != Errc::kNotFound) return renamed;
   // Somebody else with the same sender's id (a copy of this store) was faster with the same bytes.
