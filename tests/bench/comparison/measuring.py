@@ -1,0 +1,89 @@
+"""Wall time, processor time and peak memory of programs, and of the daemons that serve them."""
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Measured:
+    """What the programs that run() started inside a measure() block needed, and the daemon in that time."""
+
+    def __init__(self):
+        self.wall = self.cpu = 0.0
+        self.peak = 0
+
+    def figures(self):
+        return {"wall_s": self.wall, "cpu_s": self.cpu, "peak_bytes": self.peak}
+
+    def add(self, usage):
+        self.cpu += usage.ru_utime + usage.ru_stime
+        self.peak = max(self.peak, usage.ru_maxrss * 1024)
+
+
+_open_blocks = []
+
+
+@contextlib.contextmanager
+def measure(daemon=None):
+    """Peak memory is that of the largest single program; with `daemon` (a process number) that of the daemon alone, since it was started."""
+    result = Measured()
+    daemon_before = cpu_of(daemon) if daemon else 0
+    _open_blocks.append(result)
+    started = time.monotonic()
+    try:
+        yield result
+        result.wall = time.monotonic() - started
+    finally:
+        _open_blocks.remove(result)
+    if daemon:
+        result.cpu += cpu_of(daemon) - daemon_before
+        result.peak = peak_of(daemon)
+
+
+def run(*command, stdout=subprocess.DEVNULL, **options):
+    """Runs a program to its end; one that fails ends the benchmark with what it said."""
+    command = [str(part) for part in command]
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=errors, **options)
+        # Children's usage as the kernel sums it up would give each program the peak of the largest before it.
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        for block in _open_blocks:
+            block.add(usage)
+        if process.returncode != 0:
+            errors.seek(0)
+            sys.exit(f"bench: {' '.join(command)}\n{errors.read().decode(errors='replace')}")
+
+
+def shell(line, **options):
+    run("bash", "-o", "pipefail", "-c", line, **options)
+
+
+def cpu_of(pid):
+    """Processor seconds of a process that runs."""
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+
+
+def peak_of(pid):
+    """The most resident bytes that a process that runs has had."""
+    with open(f"/proc/{pid}/status") as file:
+        for line in file:
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def bytes_in(directory):
+    return sum(os.path.getsize(os.path.join(where, name)) for where, _, names in os.walk(directory) for name in names
+               if not os.path.islink(os.path.join(where, name)))
+
+
+def settle():
+    """What one step wrote must not be the next one's cost."""
+    os.sync()

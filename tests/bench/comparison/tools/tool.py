@@ -1,0 +1,32 @@
+"""What all tools have in common: a place on tmpfs, the data, and scenarios."""
+import shutil
+import sys
+
+PASSPHRASE = "a passphrase of the benchmark"
+
+
+class Tool:
+    name = ""
+
+    def __init__(self, scratch, data, binaries):
+        """`scratch`: an empty directory on tmpfs, the tool's own. `binaries`: where varve's programs are."""
+        self.place, self.data, self.binaries = scratch, data, binaries
+
+    def scenarios(self):
+        """The tool's scenarios in order."""
+        raise NotImplementedError
+
+    def close(self):
+        """On the way out, also of a benchmark that failed: no process is left behind."""
+
+    def taken_back(self, target, kind):
+        """A restore counts only if it brought back as many files and bytes as were saved. Removes it."""
+        restored, saved = count(target), count(self.data.folder(kind))
+        if restored != saved:
+            sys.exit(f"bench: {self.name} restored {restored[0]} files of {restored[1]} bytes where {saved[0]} of {saved[1]} were saved")
+        shutil.rmtree(target)
+
+
+def count(directory):
+    files = [path for path in directory.rglob("*") if path.is_file() and not path.is_symlink()]
+    return len(files), sum(path.stat().st_size for path in files)
