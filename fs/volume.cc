@@ -162,6 +162,8 @@ void Volume::lost_name(const LiveEntry& file) {
 }
 
 void Volume::release_orphan(Ino ino) {
+  // A revert may have given it back its name since it was lost.
+  if (Result<Inode> inode = tree_.inode(ino); inode.ok() && inode->links > 0) return;
   if (FileRef file = files_.find(ino)) discard(*file);
   Result<void> released = tree_.release(ino);
   if (!released.ok() && released.error().code() != Errc::kNotFound) {

@@ -243,6 +243,22 @@ TEST_F(VolumeTest, RevertsToASnapshotAndBack) {
   EXPECT_EQ(volume->revert("web", "none").error().code(), Errc::kNotFound);
 }
 
+TEST_F(VolumeTest, AFileThatARevertBringsBackIsNotWithoutANameAnyMore) {
+  Filesystem::Created made = create(set_, "f");
+  const Ino ino = made.entry.attributes.ino;
+  write_all(ino, made.file.handle, 0, content(1, 10'000));
+  ASSERT_TRUE(volume->take_snapshot("web", "one").ok());
+  ASSERT_TRUE(volume->unlink(set_, "f").ok());  // still open, and known to the kernel
+  ASSERT_TRUE(volume->revert("web", "one").ok());
+  ASSERT_EQ(find(set_, "f"), ino);
+  volume->release(ino, made.file.handle);
+  SetAttributes longer;
+  longer.size = 20'000;
+  ASSERT_TRUE(volume->set_attributes(ino, longer, std::nullopt, root_user).ok());
+  volume->forget(ino, 2);  // the kernel wants its memory back
+  EXPECT_EQ(volume->get_attributes(ino, std::nullopt)->attributes.size, 20'000u);
+}
+
 TEST_F(VolumeTest, PrivilegesGoWithWrites) {
   Filesystem::Created made = create(set_, "f");
   Ino ino = made.entry.attributes.ino;
