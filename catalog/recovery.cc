@@ -145,6 +145,7 @@ void index_from_pack(const PackInfo& info, PackStore& packs, ChunkIndex& index) 
   } else {
     log_error(pack_path(info.pack_class, info.hash) + " (pack " + info.pack.hex() +
               "): " + content.error().message());
+    (void)packs.is_missing(info.pack);  // so that its return is seen
   }
 }
 
@@ -178,22 +179,13 @@ Result<KvBatch> recover_packs(KvView& view, const PackRecovery& recovery) {
   return changes;
 }
 
-namespace {
-
-/// A storage that gives no answer is no reason to forget a pack.
-bool is_here(Storage& storage, const PackInfo& info) {
-  const Result<bool> exists = storage.exists(pack_path(info.pack_class, info.hash));
-  return !exists.ok() || *exists;
-}
-
-}  // namespace
-
-void complete_index(Storage& storage, PackStore& packs, ChunkIndex& index) {
+void complete_index(PackStore& packs, ChunkIndex& index) {
   const std::vector<PackId> listed = index.packs_on_disk();
   const std::set<PackId> indexed(listed.begin(), listed.end());
   for (const PackId& pack : indexed) {
     const std::optional<PackInfo> info = packs.find(pack);
-    if (info && is_here(storage, *info)) continue;
+    if (info && !packs.is_missing(pack))
+      continue;  // which remembers it, so that its return is seen
     // Else new data would be stored as a reference to what is gone.
     if (info)
       log_warning(fmt::format("pack {} is missing: {}", pack.hex(),

@@ -4,6 +4,7 @@
 
 #include "catalog/recovery.h"
 #include "catalog/schema.h"
+#include "catalog/snapshot_results.h"
 #include "catalog/working_copy_state.h"
 #include "dedup/base/log.h"
 
@@ -160,6 +161,10 @@ Result<void> WorkingCopy::revert(uint32_t set, const SnapshotInfo& snapshot) {
   const std::vector<PackInfo> packs = VARVE_TRY(state.history->packs_of_list(snapshot.header.list));
   state.know_packs(packs, true);
   VARVE_TRY(build_next_list_on(set, std::nullopt, packs, *state.tree, *state.staged));
+  // The tree bears no marks, for nothing in it has changed; but the last checkpoint has another.
+  KvBatch due;
+  due.emplace(key::meta(kNotCheckpointed), "1");
+  state.staged->apply(std::move(due));
   const uint64_t next_number = std::max(live->row.next_number, from.next_number);
   VARVE_TRY(state.tree->replace_tree(set, from.top.inode, from.top.xattrs, from.top.below,
                                      from.links, next_number));

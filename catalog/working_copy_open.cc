@@ -176,7 +176,7 @@ Result<void> WorkingCopy::State::open_packs() {
   KvBatch changes = VARVE_TRY(recover_packs(*view, {*history, *packs, *index, closed || rebuild}));
   if (closed) changes[closed_row] = std::nullopt;
   if (rebuild) changes.merge(VARVE_TRY(rebuild_packs(*history, *packs, *index)));
-  complete_index(storage, *packs, *index);
+  complete_index(*packs, *index);
   // Of a rebuild nothing is stored before all of it is.
   staged = std::make_unique<StagedKv>(*kv);
   if (rebuild) {

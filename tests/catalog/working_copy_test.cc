@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "catalog/recovery.h"
 #include "catalog/writer_head.h"
 #include "dedup/guard.h"
 #include "tests/catalog/store_world.h"
@@ -290,6 +291,43 @@ TEST_F(WorkingCopyTest, RevertShowsTheSnapshotAndSurvivesTheLossOfLocal) {
   EXPECT_EQ(read("web/dir/a"), content(1, 50'000));
   EXPECT_EQ(read("web/c"), content(4, 1000));
   EXPECT_THAT(names("web"), ElementsAre("tuesday"));
+}
+
+TEST_F(WorkingCopyTest, ARevertIsAChangeThatTheNextCheckpointHas) {
+  const Ino web = set("web");
+  file(web, "a", content(1, 50'000));
+  const auto monday = snapshot("web", "monday");
+  ASSERT_TRUE(monday.ok());
+  file(web, "a", content(2, 50'000));
+  close();  // a checkpoint has the second
+  open();
+  ASSERT_TRUE(snapshot("web", "before the revert").ok());
+  EXPECT_FALSE(copy->snapshotter().checkpoint_due());
+  ASSERT_TRUE(copy->revert(copy->tree().set_named("web")->number, *monday).ok());
+  EXPECT_TRUE(copy->snapshotter().checkpoint_due());
+  close();
+  lose_local();
+  open();
+  EXPECT_EQ(read("web/a"), content(1, 50'000));
+}
+
+TEST_F(WorkingCopyTest, PacksThatWereMissingAtTheOpeningAreNoticedWhenTheyAreBack) {
+  const Bytes bytes = content(1, 300'000);
+  file(set("web"), "a", bytes);
+  close();
+  for (const bool has_index : {true, false}) {
+    SCOPED_TRACE(has_index);
+    fs::rename(root + "/packs", root + "/away");
+    fs::create_directory(root + "/packs");
+    if (!has_index) fs::remove_all(root + "/local/index");
+    open();
+    EXPECT_FALSE(read("web/a"));
+    fs::remove_all(root + "/packs");
+    fs::rename(root + "/away", root + "/packs");
+    reindex_lost_packs(copy->packs(), copy->index());
+    EXPECT_EQ(read("web/a"), bytes);
+    close();
+  }
 }
 
 TEST_F(WorkingCopyTest, ARemovedSetsNameTakesUpItsIdAgainAfterARebuild) {
