@@ -7,5 +7,8 @@
   scenario    steps on one repository or store, one after the other
   tools/      one module a tool
   results     figures by tool, row and door; medians of several runs
-  table       prints figures and ratios
+  table       prints the figures
+  bars        what is asked of varve, and whether it was met
+
+  random_reads, in_place, file_tree   what the rows of these names need
 """

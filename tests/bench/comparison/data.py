@@ -9,7 +9,8 @@ MAKE_DATA = pathlib.Path(__file__).resolve().parents[2] / "e2e/make_data"
 
 
 class Data:
-    """large: three files of 1.1 GB, one a disk image. changed: the same with 2 % scattered changes. small: a tree of 72,000 files.
+    """large: three files of 1.1 GB, one a disk image. changed: the same with 2 % scattered changes. random: 1 GB that nothing
+    compresses. small: a tree of 72,000 files.
 
     Sizes and counts are of scale 1.
     """
@@ -22,7 +23,8 @@ class Data:
             if other != self._root:
                 shutil.rmtree(other)
         self._root.mkdir(exist_ok=True)
-        self._makers = {"large": self._make_large, "changed": self._make_changed, "small": self._make_small}
+        self._makers = {"large": self._make_large, "changed": self._make_changed, "random": self._make_random,
+                        "small": self._make_small}
 
     def folder(self, kind):
         return self._root / kind
@@ -60,6 +62,9 @@ class Data:
     def _make_changed(self, folder):
         for number, file in enumerate(sorted(self.made("large").iterdir())):
             run(MAKE_DATA, "scatter", 7 + number, 2, file, folder / file.name)
+
+    def _make_random(self, folder):
+        run(MAKE_DATA, "random", 11, int(1e9 * self.scale), folder / "random.bin")
 
     def _make_small(self, folder):
         """Fifty files, then a gap, and so on, so that the tree is as /usr is, only thinner."""

@@ -14,24 +14,27 @@ class Measured:
 
     def __init__(self):
         self.wall = self.cpu = 0.0
-        self.peak = 0
+        self.memory = {"peak_bytes": 0}
 
     def figures(self):
-        return {"wall_s": self.wall, "cpu_s": self.cpu, "peak_bytes": self.peak}
+        return {"wall_s": self.wall, "cpu_s": self.cpu, **self.memory}
 
     def add(self, usage):
         self.cpu += usage.ru_utime + usage.ru_stime
-        self.peak = max(self.peak, usage.ru_maxrss * 1024)
+        self.memory["peak_bytes"] = max(self.memory["peak_bytes"], usage.ru_maxrss * 1024)
 
 
 _open_blocks = []
 
 
 @contextlib.contextmanager
-def measure(daemon=None):
-    """Peak memory is that of the largest single program; with `daemon` (a process number) that of the daemon alone, since it was started."""
+def measure(mount=None):
+    """Memory is that of the largest single program; with `mount`, a Mount, that of its daemon alone, since it was started.
+
+    A program counts with at least what this one had when it started it (under 20 MB), so nothing large is held in memory here.
+    """
     result = Measured()
-    daemon_before = cpu_of(daemon) if daemon else 0
+    daemon_before = cpu_of(mount.pid) if mount else 0
     _open_blocks.append(result)
     started = time.monotonic()
     try:
@@ -39,9 +42,9 @@ def measure(daemon=None):
         result.wall = time.monotonic() - started
     finally:
         _open_blocks.remove(result)
-    if daemon:
-        result.cpu += cpu_of(daemon) - daemon_before
-        result.peak = peak_of(daemon)
+    if mount:
+        result.cpu += cpu_of(mount.pid) - daemon_before
+        result.memory = mount.memory()
 
 
 def run(*command, stdout=subprocess.DEVNULL, **options):
@@ -70,13 +73,10 @@ def cpu_of(pid):
     return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
 
 
-def peak_of(pid):
-    """The most resident bytes that a process that runs has had."""
+def memory_of(pid, name):
+    """A line of /proc/PID/status, in bytes: VmHWM is the most that was resident, RssAnon what is the process's own and no file's."""
     with open(f"/proc/{pid}/status") as file:
-        for line in file:
-            if line.startswith("VmHWM"):
-                return int(line.split()[1]) * 1024
-    return 0
+        return next((int(line.split()[1]) * 1024 for line in file if line.startswith(name + ":")), 0)
 
 
 def bytes_in(directory):

@@ -4,9 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
-from .measuring import run
+from .measuring import memory_of, run
+
+SAMPLES_APART_S = 0.05
 
 
 class Mount:
@@ -22,9 +25,23 @@ class Mount:
             if self._process.poll() is not None:
                 sys.exit(f"bench: {command[0]} does not mount: {log.read_text(errors='replace')}")
             time.sleep(0.01)
+        self._own = 0
+        self._ending = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def memory(self):
+        """The most that the process had so far: resident, and of that its own. What it maps of its database is resident, and is the page cache's."""
+        return {"peak_bytes": memory_of(self.pid, "VmHWM"), "own_bytes": self._own}
+
+    def _watch(self):
+        """The kernel remembers the most that was resident, not the most that was a process's own."""
+        with contextlib.suppress(OSError):
+            while not self._ending.wait(SAMPLES_APART_S):
+                self._own = max(self._own, memory_of(self.pid, "RssAnon"))
 
     def unmount(self):
         """Returns when the process has ended."""
+        self._ending.set()
         run("umount", "-i", self.mountpoint)
         self._process.wait()
 

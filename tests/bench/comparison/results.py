@@ -15,16 +15,18 @@ class Results:
 
     def of_row(self, row):
         """(tool, how, figures) in the order in which they were measured."""
-        return [(tool, how, figures) for (tool, of, how), figures in self._figures.items() if of == row]
+        return [(tool, how, figures) for tool, of, how, figures in self.all() if of == row]
+
+    def all(self):
+        return [(*key, figures) for key, figures in self._figures.items()]
 
     def as_json(self):
-        return [{"tool": tool, "row": row, "how": how, **figures} for (tool, row, how), figures in self._figures.items()]
+        return [{"tool": tool, "row": row, "how": how, **figures} for tool, row, how, figures in self.all()]
 
 
 def medians(runs):
     """Figure by figure, of runs that measured the same."""
     merged = Results()
-    for tool, row, how in runs[0]._figures:
-        of_runs = [run._figures[tool, row, how] for run in runs]
-        merged.add(tool, row, how, {name: statistics.median(figures[name] for figures in of_runs) for name in of_runs[0]})
+    for tool, row, how, figures in runs[0].all():
+        merged.add(tool, row, how, {name: statistics.median(run.get(tool, row, how, name) for run in runs) for name in figures})
     return merged

@@ -2,13 +2,22 @@
 
 ROWS = {  # a row's key: its title
     "large/first": "large: first full",
-    "large/second": "large: second full, changed",
+    "large/stored-first": "large: stored after the first",
+    "large/second": "large: second full, 2 % changed",
     "large/stored": "large: stored after the second",
-    "large/restore": "large: restore",
+    "large/read": "large: read to /dev/null",
+    "large/in-place": "large: restore over a file that is there",
+    "large/restore": "large: restore into fresh memory",
+    "large/image": "large: random 4 KiB reads of the disk image",
+    "random/first": "random bytes: first full",
     "small/first": "small: first full",
     "small/unchanged": "small: unchanged",
     "small/restore": "small: restore",
     "small/stored": "small: stored",
+    "snapshot/few": "snapshot: 1,000 files, 100 changed",
+    "snapshot/many": "snapshot: 1,000,000 files, 100 changed",
+    "snapshot/clean": "snapshot: 1,000,000 files, none changed",
+    "listing/snapshots": "listing of 10,000 snapshots",
 }
 
 

@@ -1,11 +1,11 @@
 import os
 
 from ..measuring import run
-from .archiver import Archiver
+from .archiver import ReadableArchiver
 from .tool import PASSPHRASE
 
 
-class Borg(Archiver):
+class Borg(ReadableArchiver):
     name = "borg"
 
     def initialize(self):
@@ -20,6 +20,12 @@ class Borg(Archiver):
 
     def extract(self, target):
         self._borg("extract", self._newest(), cwd=target)
+
+    def dump(self, output):
+        self._borg("extract", "--stdout", self._newest(), stdout=output)
+
+    def mounting(self, mountpoint):
+        return ("borg", "mount", "-f", self._newest(), mountpoint), self._environment, "."
 
     def _newest(self):
         return f"{self.repository}::{self._versions}"

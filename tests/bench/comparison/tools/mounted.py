@@ -29,7 +29,7 @@ class MountedTool(Tool):
 
     def copied(self, command, kind):
         self.target().mkdir(exist_ok=True)
-        with measure(self.mount.pid) as result:
+        with measure(self.mount) as result:
             shell(command.format(source=self.data.folder(kind), target=self.target()))
             self.finish()
         return result

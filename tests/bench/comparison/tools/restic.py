@@ -1,21 +1,27 @@
 from ..measuring import run
-from .archiver import Archiver
+from .archiver import ReadableArchiver
 from .tool import PASSPHRASE
 
 
-class Restic(Archiver):
+class Restic(ReadableArchiver):
     name = "restic"
 
     def initialize(self):
         self._password = self.place / "password"
         self._password.write_text(PASSPHRASE)
-        self._restic("init", "--repository-version", "2")
+        run(*self._restic("init", "--repository-version", "2"))
 
     def save(self, source):
-        self._restic("backup", ".", cwd=source)
+        run(*self._restic("backup", "."), cwd=source)
 
     def extract(self, target):
-        self._restic("restore", "latest", "--target", target)
+        run(*self._restic("restore", "latest", "--target", target))
 
-    def _restic(self, *arguments, **options):
-        run("restic", "-q", "--no-cache", "-r", self.repository, "--password-file", self._password, *arguments, **options)
+    def dump(self, output):
+        run(*self._restic("dump", "latest", "/"), stdout=output)  # a tar archive: one call for all files
+
+    def mounting(self, mountpoint):
+        return self._restic("mount", mountpoint), None, "snapshots/latest"
+
+    def _restic(self, *arguments):
+        return ("restic", "-q", "--no-cache", "-r", self.repository, "--password-file", self._password, *arguments)

@@ -12,6 +12,11 @@ class Tool:
         """`scratch`: an empty directory on tmpfs, the tool's own. `binaries`: where varve's programs are."""
         self.place, self.data, self.binaries = scratch, data, binaries
 
+    @classmethod
+    def why_not(cls):
+        """Why the tool cannot be used on this machine; None if it can."""
+        return None
+
     def scenarios(self):
         """The tool's scenarios in order."""
         raise NotImplementedError

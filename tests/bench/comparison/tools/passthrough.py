@@ -1,0 +1,37 @@
+import pathlib
+import shutil
+
+from ..measuring import shell
+from ..mount import Mount
+from .control import Control
+
+EXAMPLE = pathlib.Path("/usr/share/doc/libfuse3-dev/examples/passthrough_ll.c")
+
+
+class Passthrough(Control):
+    """libfuse's example passthrough_ll over a directory on tmpfs, with its own defaults: a filesystem that is nobody's but the library's.
+
+    Debian ships it as a source, with libfuse3-dev.
+    """
+
+    name = "passthrough"
+
+    @classmethod
+    def why_not(cls):
+        if not EXAMPLE.exists():
+            return f"{EXAMPLE} is not there (some images leave /usr/share/doc out: install libfuse3-dev again with it)"
+        return None
+
+    def command(self):
+        program, behind = self.place / "passthrough_ll", self.place / "behind"
+        if not program.exists():
+            shell(f"cc -O2 -o {program} {EXAMPLE} $(pkg-config --cflags --libs fuse3)")
+        behind.mkdir(exist_ok=True)
+        return [program, "-f", "-o", f"source={behind}", self.mountpoint]
+
+    def forget(self):
+        self.mount.unmount()
+        self.mount = Mount(self.mountpoint, self.command())
+
+    def clear(self):
+        shutil.rmtree(self.place / "behind")
