@@ -3,7 +3,7 @@ import pathlib
 import shutil
 import subprocess
 
-from .measuring import run, shell
+from .measuring import files_and_bytes, run, shell
 
 MAKE_DATA = pathlib.Path(__file__).resolve().parents[2] / "e2e/make_data"
 
@@ -23,6 +23,7 @@ class Data:
             if other != self._root:
                 shutil.rmtree(other)
         self._root.mkdir(exist_ok=True)
+        self._counts = {}
         self._makers = {"large": self._make_large, "changed": self._make_changed, "random": self._make_random,
                         "small": self._make_small}
 
@@ -37,6 +38,11 @@ class Data:
             self._makers[kind](folder)
             stamp.touch()
         return folder
+
+    def files_and_bytes(self, kind):
+        if kind not in self._counts:
+            self._counts[kind] = files_and_bytes(self.folder(kind))
+        return self._counts[kind]
 
     def warm(self, kind):
         """Makes it if it is not there, and reads it, so that it comes from the page cache."""

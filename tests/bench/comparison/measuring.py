@@ -1,6 +1,7 @@
 """Wall time, processor time and peak memory of programs, and of the daemons that serve them."""
 import contextlib
 import os
+import stat
 import subprocess
 import sys
 import tempfile
@@ -79,9 +80,19 @@ def memory_of(pid, name):
         return next((int(line.split()[1]) * 1024 for line in file if line.startswith(name + ":")), 0)
 
 
+def files_and_bytes(directory):
+    """How many regular files there are below a directory, and of how many bytes."""
+    files = size = 0
+    for where, _, names in os.walk(directory):
+        for name in names:
+            status = os.lstat(os.path.join(where, name))
+            if stat.S_ISREG(status.st_mode):
+                files, size = files + 1, size + status.st_size
+    return files, size
+
+
 def bytes_in(directory):
-    return sum(os.path.getsize(os.path.join(where, name)) for where, _, names in os.walk(directory) for name in names
-               if not os.path.islink(os.path.join(where, name)))
+    return files_and_bytes(directory)[1]
 
 
 def settle():

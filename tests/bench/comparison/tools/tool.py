@@ -2,6 +2,8 @@
 import shutil
 import sys
 
+from ..measuring import files_and_bytes
+
 PASSPHRASE = "a passphrase of the benchmark"
 
 
@@ -26,12 +28,7 @@ class Tool:
 
     def taken_back(self, target, kind):
         """A restore counts only if it brought back as many files and bytes as were saved. Removes it."""
-        restored, saved = count(target), count(self.data.folder(kind))
+        restored, saved = files_and_bytes(target), self.data.files_and_bytes(kind)
         if restored != saved:
             sys.exit(f"bench: {self.name} restored {restored[0]} files of {restored[1]} bytes where {saved[0]} of {saved[1]} were saved")
         shutil.rmtree(target)
-
-
-def count(directory):
-    files = [path for path in directory.rglob("*") if path.is_file() and not path.is_symlink()]
-    return len(files), sum(path.stat().st_size for path in files)

@@ -39,7 +39,7 @@ class VarveStore(MountedTool):
 
     def stored_so_far(self):
         """Everything outside local/: a snapshot, once taken, needs nothing else."""
-        return {"bytes": bytes_in(self.store) - bytes_in(self.store / "local")}
+        return {"bytes": sum(bytes_in(part) if part.is_dir() else part.stat().st_size for part in self.store.iterdir() if part.name != "local")}
 
     def restored_without_mount(self, kind):
         target = self.place / "restored"
