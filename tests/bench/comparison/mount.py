@@ -31,6 +31,7 @@ class Mount:
 
     def memory(self):
         """The most that the process had so far: resident, and of that its own. What it maps of its database is resident, and is the page cache's."""
+        self._own = max(self._own, memory_of(self.pid, "RssAnon"))
         return {"peak_bytes": memory_of(self.pid, "VmHWM"), "own_bytes": self._own}
 
     def _watch(self):

@@ -9,12 +9,18 @@ PAGE = 4096
 PLACES = 400  # so that what lies around them, decoded, fits into 128 MiB
 
 
-def random_reads(path, source, scale, mount):
-    """Cold: each place once, after a fresh mount. Warm: the page beside each, in another order, so that the server has what it needs and the
-    kernel's page cache has not. What is read must be what `source` has there.
+def image(data):
+    return data.folder("changed") / "disk.img"
+
+
+def random_reads(path, data, mount):
+    """Of the changed disk image, which is at `path` in `mount`, a Mount that is fresh.
+
+    Cold: each place once, after a fresh mount. Warm: the page beside each, in another order, so that the server has what it needs and the
+    kernel's page cache has not. What is read must be what the source has there.
     """
-    rng = random.Random(4096)
-    places = _places(source, max(20, int(PLACES * scale)), rng)
+    rng, source = random.Random(4096), image(data)
+    places = _places(source, max(20, int(PLACES * data.scale)), rng)
     with open(path, "rb", buffering=0) as file, open(source, "rb", buffering=0) as original:
         cold = _read(file, original, places)
         rng.shuffle(places)

@@ -101,5 +101,4 @@ class ReadableArchiver(Archiver):
         mountpoint = self.place / "mnt"
         command, environment, newest = self.mounting(mountpoint)
         with mounted(mountpoint, command, env=environment) as mount:
-            return random_reads(mountpoint / newest / "disk.img", self.data.folder("changed") / "disk.img", self.data.scale,
-                                mount)
+            return random_reads(mountpoint / newest / "disk.img", self.data, mount)

@@ -1,8 +1,10 @@
 import pathlib
 import shutil
 
-from ..measuring import shell
+from ..measuring import run, shell
 from ..mount import Mount
+from ..random_reads import image, random_reads
+from ..scenario import Scenario, Step
 from .control import Control
 
 EXAMPLE = pathlib.Path("/usr/share/doc/libfuse3-dev/examples/passthrough_ll.c")
@@ -22,8 +24,11 @@ class Passthrough(Control):
             return f"{EXAMPLE} is not there (some images leave /usr/share/doc out: install libfuse3-dev again with it)"
         return None
 
+    def scenarios(self):
+        return super().scenarios() + [Scenario(self._made, [Step("large/image", "", self._random_reads)], sources=("changed",))]
+
     def command(self):
-        program, behind = self.place / "passthrough_ll", self.place / "behind"
+        program, behind = self.place / "passthrough_ll", self._behind()
         if not program.exists():
             shell(f"cc -O2 -o {program} {EXAMPLE} $(pkg-config --cflags --libs fuse3)")
         behind.mkdir(exist_ok=True)
@@ -34,4 +39,11 @@ class Passthrough(Control):
         self.mount = Mount(self.mountpoint, self.command())
 
     def clear(self):
-        shutil.rmtree(self.place / "behind")
+        shutil.rmtree(self._behind())
+
+    def _behind(self):
+        return self.place / "behind"
+
+    def _random_reads(self):
+        run("cp", image(self.data), self._behind())
+        return random_reads(self.mountpoint / "disk.img", self.data, self.mount)

@@ -3,7 +3,7 @@ import contextlib
 
 from ..measuring import run
 from ..mount import mounted
-from ..random_reads import random_reads
+from ..random_reads import image, random_reads
 from ..scenario import Scenario, Step
 from .tool import Tool
 
@@ -17,14 +17,11 @@ class Squashfuse(Tool):
     @contextlib.contextmanager
     def _made(self):
         self._file = self.place / "image.squashfs"
-        run("mksquashfs", self._source(), self._file, "-comp", "zstd", "-Xcompression-level", "3", "-no-progress", "-quiet")
+        run("mksquashfs", image(self.data), self._file, "-comp", "zstd", "-Xcompression-level", "3", "-no-progress", "-quiet")
         yield
         self._file.unlink()
-
-    def _source(self):
-        return self.data.folder("changed") / "disk.img"
 
     def _random_reads(self):
         mountpoint = self.place / "mnt"
         with mounted(mountpoint, ["squashfuse_ll", "-f", self._file, mountpoint]) as mount:
-            return random_reads(mountpoint / "disk.img", self._source(), self.data.scale, mount)
+            return random_reads(mountpoint / "disk.img", self.data, mount)

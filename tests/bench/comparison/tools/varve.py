@@ -83,4 +83,4 @@ class Varve(VarveStore):
 
     def _random_reads(self):
         self.mount_anew()
-        return random_reads(self.snapshot() / "disk.img", self.data.folder("changed") / "disk.img", self.data.scale, self.mount)
+        return random_reads(self.snapshot() / "disk.img", self.data, self.mount)
