@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
@@ -39,6 +40,9 @@ constexpr size_t kRequestBufferBytes = kFuseRequestBytes + 4096;
 // Interrupts a thread that waits for the kernel's next request; does nothing by itself.
 constexpr int kWakeSignal = SIGURG;
 constexpr auto kNegotiationTimeMax = 30s;
+constexpr auto kWakeInterval = 10ms;
+// At the end: a notification that waits so long waits for a request that nobody will answer.
+constexpr auto kNotificationPatience = 1s;
 
 void ignore_wake(int) {}
 
@@ -115,6 +119,7 @@ struct FuseSession::State {
   // Shared while a notification is written, exclusive to take the session away.
   std::shared_mutex notifying;
   bool notifiable = false;
+  std::atomic<uint64_t> notifications_begun{0}, notifications_done{0};
 
   Result<void> open_session();
   // What one thread has of its own.
@@ -132,7 +137,10 @@ struct FuseSession::State {
   void await_end();
   void unmount_politely();
   void stop_workers();
+  void abort_connection();
   void close_session();
+  template <typename Notify>
+  void notify(const Notify& send);
 };
 
 namespace {
@@ -279,10 +287,22 @@ void FuseSession::State::unmount_politely() {
 void FuseSession::State::stop_workers() {
   turns.stop();
   std::unique_lock lock(mutex);
+  uint64_t seen = notifications_done;
+  auto moved = std::chrono::steady_clock::now();
   // A signal that comes just before a thread waits is lost, so it comes again.
   while (serving > 0) {
     for (std::thread& worker : workers) pthread_kill(worker.native_handle(), kWakeSignal);
-    changed.wait_for(lock, 10ms, [&] { return serving == 0; });
+    changed.wait_for(lock, kWakeInterval, [&] { return serving == 0; });
+    const auto now = std::chrono::steady_clock::now();
+    const uint64_t done = notifications_done;
+    if (done != seen || done == notifications_begun) moved = now;
+    seen = done;
+    if (now - moved < kNotificationPatience) continue;
+    // A worker may wait for who notifies.
+    lock.unlock();
+    abort_connection();
+    lock.lock();
+    moved = now;
   }
   lock.unlock();
   for (std::thread& worker : workers) worker.join();
@@ -290,15 +310,28 @@ void FuseSession::State::stop_workers() {
   if (watch.joinable()) watch.join();
 }
 
-void FuseSession::State::close_session() {
-  if (session == nullptr) return;
-  stop_workers();
-  // A notification may wait for a lock that a request nobody will answer holds: end that request
-  // first. POLLERR tells that the mount is gone already, and what is mounted there now is somebody
-  // else's.
+// A notification may wait for a lock that a request nobody will answer holds: this ends that
+// request. POLLERR tells that the mount is gone already, and what is mounted there now is somebody
+// else's.
+void FuseSession::State::abort_connection() {
   pollfd device{fd, 0, 0};
   const bool gone = fd < 0 || (::poll(&device, 1, 0) == 1 && (device.revents & POLLERR) != 0);
   if (!gone) (void)::umount2(options.mountpoint.c_str(), MNT_FORCE | MNT_DETACH | UMOUNT_NOFOLLOW);
+}
+
+template <typename Notify>
+void FuseSession::State::notify(const Notify& send) {
+  std::shared_lock lock(notifying);
+  if (!notifiable) return;
+  notifications_begun++;
+  send();
+  notifications_done++;
+}
+
+void FuseSession::State::close_session() {
+  if (session == nullptr) return;
+  stop_workers();
+  abort_connection();
   std::unique_lock lock(notifying);
   notifiable = false;
   fuse_session_unmount(session);
@@ -340,16 +373,13 @@ void FuseSession::request_stop() {
 }
 
 void FuseSession::invalidate_entry(Ino parent, std::string_view name) {
-  std::shared_lock lock(state_->notifying);
   // ENOENT, that the kernel has no such entry, is as good.
-  if (state_->notifiable) {
-    fuse_lowlevel_notify_inval_entry(state_->session, parent, name.data(), name.size());
-  }
+  state_->notify(
+      [&] { fuse_lowlevel_notify_inval_entry(state_->session, parent, name.data(), name.size()); });
 }
 
 void FuseSession::invalidate_node(Ino node) {
-  std::shared_lock lock(state_->notifying);
-  if (state_->notifiable) fuse_lowlevel_notify_inval_inode(state_->session, node, 0, 0);
+  state_->notify([&] { fuse_lowlevel_notify_inval_inode(state_->session, node, 0, 0); });
 }
 
 }  // namespace varve

@@ -13,7 +13,7 @@
 
 namespace varve {
 
-class NullFilesystem final : public Filesystem {
+class NullFilesystem : public Filesystem {
  public:
   struct Options {
     bool direct_io = false;  // bypass the page cache for every file

@@ -19,9 +19,12 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <set>
 #include <thread>
 
@@ -441,6 +444,57 @@ TEST_F(FuseSessionTest, EndsOnRequestThoughAFileIsOpen) {
   runner_.join();
   EXPECT_FALSE(is_mounted(directory_));
   EXPECT_EQ(::write(file.get(), "abc", 3), -1);
+}
+
+/// Whose writes wait, as an import's do, for a thread that tells the kernel of names.
+class NotifyingFilesystem : public NullFilesystem {
+ public:
+  NotifyingFilesystem() : NullFilesystem(Options()) {}
+  Result<size_t> write(Ino, uint64_t, uint64_t, ByteView data, WriteFlags) override {
+    writing = true;
+    std::thread notifier([&] {
+      constexpr auto kTimeForTheOthersToStop = std::chrono::milliseconds(300);
+      std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max();
+      while (std::chrono::steady_clock::now() < until) {
+        session->invalidate_entry(kRootIno, "name");
+        if (stopping.exchange(false))
+          until = std::chrono::steady_clock::now() + kTimeForTheOthersToStop;
+      }
+    });
+    notifier.join();
+    return data.size();
+  }
+  FuseSession* session = nullptr;
+  std::atomic<bool> writing{false}, stopping{false};
+};
+
+TEST_F(FuseSessionTest, EndsThoughARequestWaitsForWhoNotifiesOfABusyDirectory) {
+  auto notifying = std::make_unique<NotifyingFilesystem>();
+  NotifyingFilesystem& filesystem = *notifying;
+  filesystem_ = std::move(notifying);
+  session_ = std::make_unique<FuseSession>(filesystem, options());
+  filesystem.session = session_.get();
+  ASSERT_TRUE(session_->mount().ok());
+  UniqueFd file = open("file", O_CREAT | O_WRONLY);
+  ASSERT_TRUE(file.valid());
+  std::thread writer([&] { (void)!::write(file.get(), "x", 1); });
+  // The kernel locks the directory until each of these is answered, the last of which is not.
+  std::thread maker([&] {
+    for (int i = 0; ::mkdir(at("d" + std::to_string(i)).c_str(), 0755) == 0; i++) {
+    }
+  });
+  while (!filesystem.writing) std::this_thread::yield();
+  session_->request_stop();
+  filesystem.stopping = true;
+  std::future<void> ended = std::async(std::launch::async, [&] { run_to_end(); });
+  if (ended.wait_for(std::chrono::seconds(30)) != std::future_status::ready) {
+    ADD_FAILURE() << "it would never end";
+    (void)::umount2(directory_.c_str(), MNT_FORCE);
+  }
+  ended.wait();
+  writer.join();
+  maker.join();
+  EXPECT_FALSE(is_mounted(directory_));
 }
 
 TEST_F(FuseSessionTest, EndsByDestruction) {
