@@ -1,6 +1,5 @@
 """Mounts that save nothing: what the kernel's door costs, whoever stands behind it."""
 import contextlib
-import shutil
 
 from ..measuring import measure, run
 from ..mount import Mount
