@@ -127,7 +127,7 @@ def print_bars(results):
 
 
 def _print_bar(bar, value):
-    measured = "-" if value is None else f"{value:.2f} {bar.unit}"
+    measured = "-" if value is None else f"{value:.4g} {bar.unit}"
     limit = f"{'>=' if bar.at_least else '<='} {bar.limit:g} {bar.unit}"
     verdict = "not measured" if value is None else "met" if bar.met(value) else "missed"
     print(f"{bar.number:3}  {bar.what:72}{measured:>12}{limit:>14}  {verdict}{' (stretch)' if bar.stretch else ''}")
