@@ -197,6 +197,10 @@ void complete_index(PackStore& packs, ChunkIndex& index) {
   }
 }
 
+void index_packs(const std::vector<PackInfo>& added, PackStore& packs, ChunkIndex& index) {
+  for (const PackInfo& info : added) index_from_pack(info, packs, index);
+}
+
 void reindex_lost_packs(PackStore& packs, ChunkIndex& index) {
   for (const PackId& pack : index.take_lost_packs()) {
     const std::optional<PackInfo> info = packs.find(pack);

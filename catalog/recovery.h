@@ -38,6 +38,9 @@ Result<KvBatch> recover_packs(KvView& view, const PackRecovery& recovery);
 /// come again.
 void complete_index(PackStore& packs, ChunkIndex& index);
 
+/// Adds the indexes of packs that the pack store knows since a moment ago. Any thread.
+void index_packs(const std::vector<PackInfo>& added, PackStore& packs, ChunkIndex& index);
+
 /// Indexes anew the packs whose run was found damaged while it was read, and those that were
 /// missing and are here again. What cannot be read is logged, and known again after the next
 /// opening. Any thread.

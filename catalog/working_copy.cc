@@ -159,7 +159,13 @@ Result<void> WorkingCopy::revert(uint32_t set, const SnapshotInfo& snapshot) {
   // The next list has to name the packs of what becomes live, and is written out flat: what it
   // built on may not know them.
   const std::vector<PackInfo> packs = VARVE_TRY(state.history->packs_of_list(snapshot.header.list));
+  // The live tree finds its chunks by the index, which has only what is in the table.
+  std::vector<PackInfo> strange;
+  for (const PackInfo& info : packs) {
+    if (!VARVE_TRY(state.staged->get(key::pack(info.pack)))) strange.push_back(info);
+  }
   state.know_packs(packs, true);
+  index_packs(strange, *state.packs, *state.index);
   VARVE_TRY(build_next_list_on(set, std::nullopt, packs, *state.tree, *state.staged));
   // The tree bears no marks, for nothing in it has changed; but the last checkpoint has another.
   KvBatch due;

@@ -239,6 +239,34 @@ TEST_F(WorkingCopyTest, ACopiedStoreIsAReplicaAndAWriterOfItsOwn) {
   close();
 }
 
+TEST_F(WorkingCopyTest, ASetIsRevertedToAnotherWritersSnapshot) {
+  file(set("web"), "a", content(1, 1000));
+  ASSERT_TRUE(snapshot("web", "monday").ok());
+  close();
+  const std::string here = root;
+  root = directory / "twin";
+  fs::copy(here, root, fs::copy_options::recursive);
+  open();
+  file(set("web"), "b", content(2, 300'000));
+  ASSERT_TRUE(snapshot("web", "tuesday").ok());
+  close();
+  const std::string twin = std::exchange(root, here);
+  open();
+  for (const char* folder : {"packs", "catalog", "lists", "snapshots"}) {
+    fs::copy(twin + "/" + folder, root + "/" + folder,
+             fs::copy_options::recursive | fs::copy_options::skip_existing);
+  }
+  ASSERT_TRUE(copy->history().refresh().ok());
+  const auto tuesday = copy->history().find(set_id("web"), "tuesday");
+  ASSERT_TRUE(tuesday);
+  ASSERT_TRUE(copy->revert(copy->tree().set_named("web")->number, *tuesday).ok());
+  EXPECT_EQ(read("web/b"), content(2, 300'000));
+  ASSERT_TRUE(snapshot("web", "wednesday").ok());
+  close();
+  open();
+  EXPECT_EQ(read("web/b"), content(2, 300'000));
+}
+
 TEST_F(WorkingCopyTest, ALocalFromAnImageMeetsItsOwnIdAndTakesANewOne) {
   file(set("web"), "a", content(1, 1000));
   close();
