@@ -177,7 +177,10 @@ Result<void> RestoreDirectory::set_attributes(const std::string& name,
     struct stat opened;
     if (!fd.valid() || ::fstat(fd.get(), &opened) != 0) return error_from_errno(errno, "mode");
     const std::string opened_path = "/proc/self/fd/" + std::to_string(fd.get());
-    if (S_ISLNK(opened.st_mode) || ::chmod(opened_path.c_str(), inode.permissions) != 0) {
+    // What ran as its owner must not run as somebody else.
+    const bool owned = opened.st_uid == inode.uid && opened.st_gid == inode.gid;
+    const mode_t mode = inode.permissions & (owned ? 07777 : 01777);
+    if (S_ISLNK(opened.st_mode) || ::chmod(opened_path.c_str(), mode) != 0) {
       return error_from_errno(S_ISLNK(opened.st_mode) ? ELOOP : errno, "mode");
     }
   }

@@ -6,12 +6,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/magic.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/xattr.h>
 
 #include <fstream>
 
+#include "catalog/restore_target.h"
 #include "tests/catalog/store_world.h"
 
 namespace varve {
@@ -240,6 +242,30 @@ TEST_F(RestoreTest, AttributesComeBack) {
   char value[16];
   EXPECT_EQ(::getxattr((target + "/a").c_str(), "user.colour", value, sizeof value), 4);
   EXPECT_EQ(::getxattr(target.c_str(), "user.old", value, sizeof value), -1);
+}
+
+TEST_F(RestoreTest, WhatRanAsItsOwnerDoesNotRunAsWhoRestoresIt) {
+  constexpr uid_t kSomebody = 65534;
+  fs::create_directory(target);
+  const RestoreDirectory in = RestoreDirectory::open_root(target).value();
+  ASSERT_TRUE(in.create_file("a").ok());
+  const bool privileged = ::geteuid() == 0;
+  if (privileged) {
+    ASSERT_EQ(::chown((target + "/a").c_str(), kSomebody, kSomebody), 0);
+    ASSERT_EQ(::seteuid(kSomebody), 0);
+    ::prctl(PR_SET_DUMPABLE, 1);  // else /proc/self is the superuser's
+  }
+  TreeEntry entry;
+  entry.name = "a";
+  entry.type = entry.node.inode.type = FileType::kFile;
+  entry.node.inode.permissions = 06755;
+  entry.node.inode.uid = entry.node.inode.gid = 12345;
+  const Result<void> set = in.set_attributes("a", entry);
+  if (privileged) {
+    ASSERT_EQ(::seteuid(0), 0);
+  }
+  EXPECT_TRUE(set.ok()) << set.error().message();
+  EXPECT_EQ(status("a").st_mode & 07777, 0755u);
 }
 
 }  // namespace
