@@ -95,8 +95,11 @@ Result<std::optional<Shipment::Outcome>> Shipment::prepare() {
 
   Result<std::unique_ptr<StorageFile>> made = route_.to.create(temporary_);
   if (made.ok()) {
-    if (route_.ledger != nullptr && !route_.ledger->blocks_of(file_.hash).empty())
+    if (route_.ledger != nullptr && !route_.ledger->blocks_of(file_.hash).empty()) {
+      // Before anything is written that could be taken for them.
       route_.ledger->note_no_blocks(file_.hash);
+      VARVE_TRY(route_.ledger->save());
+    }
   } else if (made.error().code() == Errc::kExists) {
     made = route_.to.open_write(temporary_);
     if (route_.ledger != nullptr) noted_ = route_.ledger->blocks_of(file_.hash);
