@@ -31,7 +31,7 @@ class WorkingCopy {
     size_t cache_bytes = 256u << 20;
     size_t pending_bytes_max = 64u << 20;
     size_t staged_bytes_max = 64u << 20;  // rows that wait for a commit; see Committer::admit
-    int compression_level = 3;
+    int compression_level = kCompressionLevelDefault;
     size_t threads = 0;      // 0: as many as there are processors
     std::string mountpoint;  // for who meets the lock
     bool read_only = false;  // nothing is published; what a crash left is finished all the same

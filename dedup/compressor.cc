@@ -81,6 +81,7 @@ struct Compressor::State {
 };
 
 Compressor::Compressor(int level) : state_(std::make_unique<State>()) {
+  if (level == 0) return;
   state_->context.reset(ZSTD_createCCtx());
   ZSTD_CCtx* context = state_->context.get();
   if (context == nullptr ||
@@ -97,6 +98,7 @@ size_t Compressor::compress_bound(size_t raw_length) {
 
 Compressor::Outcome Compressor::compress(ByteView raw, ByteSpan out) {
   const Outcome stored{Codec::kStored, raw.size()};
+  if (state_->context == nullptr) return stored;
   if (raw.size() >= kTryFrom && !state_->sample_shrinks(raw)) return stored;
   const size_t length = state_->compress(raw, out);
   return worth_having(raw.size(), length) ? Outcome{Codec::kZstd, length} : stored;

@@ -7,6 +7,11 @@
 
 namespace varve {
 
+/// What zstd takes; above, its memory is meant for archives that are made once. 0: nothing is
+/// compressed.
+inline constexpr int kCompressionLevelMax = 19;
+inline constexpr int kCompressionLevelDefault = 3;
+
 /// Not for two threads at once: keep one a thread.
 class Compressor {
  public:

@@ -19,6 +19,7 @@
 
 #include "dedup/base/executor.h"
 #include "dedup/chunk_index.h"
+#include "dedup/compressor.h"
 #include "dedup/pack_store.h"
 
 namespace varve {
@@ -38,7 +39,7 @@ class Ingest {
   struct Options {
     /// Chunks in memory that are in no pack yet; put blocks above.
     size_t pending_bytes_max = 64u << 20;
-    int compression_level = 3;
+    int compression_level = kCompressionLevelDefault;
     Executor* finisher = nullptr;  // brings packs to their end; nullptr: a thread of the Ingest's
   };
   /// `compressors` runs compression; it, and the finisher, must outlive the Ingest.

@@ -157,6 +157,7 @@ Result<std::unique_ptr<WorkingCopy>> open_store(const DaemonOptions& options, Me
   how.cache_bytes = options.mount.cache_bytes;
   how.pending_bytes_max = options.mount.dirty_bytes / 2;
   how.staged_bytes_max = options.mount.dirty_bytes / 2;
+  how.compression_level = options.mount.compression_level;
   how.mountpoint = options.mountpoint;
   how.read_only = options.mount.read_only;
   return WorkingCopy::open(options.store, options.secret, how, metrics);

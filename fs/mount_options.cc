@@ -83,6 +83,9 @@ Result<void> apply_valued(MountOptions& options, const Option& option, bool& kno
     options.dirty_bytes = VARVE_TRY(parse_byte_count(text));
     if (options.dirty_bytes < kDirtyBytesMin)
       return invalid("option dirty needs at least 8M: " + text);
+  } else if (option.name == "compression") {
+    const std::string text = VARVE_TRY(value_of(option));
+    options.compression_level = VARVE_TRY(parse_compression_level(text));
   } else if (option.name == "checkpoint") {
     const std::string text = VARVE_TRY(value_of(option));
     options.checkpoint_seconds = VARVE_TRY(parse_duration_seconds(text));
@@ -133,6 +136,19 @@ std::optional<uint64_t> take_number(std::string_view& text) {
 }
 
 }  // namespace
+
+Result<int> parse_compression_level(std::string_view text) {
+  if (text == "none") return 0;
+  std::string_view rest = text;
+  if (rest.starts_with("zstd:")) {
+    rest.remove_prefix(std::string_view("zstd:").size());
+    const std::optional<uint64_t> level = take_number(rest);
+    if (level && rest.empty() && *level >= 1 && *level <= kCompressionLevelMax)
+      return static_cast<int>(*level);
+  }
+  return invalid("option compression is none or zstd:1 to zstd:" +
+                 std::to_string(kCompressionLevelMax) + ": " + std::string(text));
+}
 
 Result<uint64_t> parse_byte_count(std::string_view text) {
   const std::string whole(text);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "dedup/base/result.h"
+#include "dedup/compressor.h"
 
 namespace varve {
 
@@ -22,6 +23,8 @@ struct MountOptions {
   uint64_t cache_bytes = uint64_t{256} << 20;
   /// Bytes of written data that are on their way to the disk; kDirtyBytesMin at least.
   uint64_t dirty_bytes = uint64_t{128} << 20;
+  /// zstd's level for new data, 1 to kCompressionLevelMax; 0: stored as it is.
+  int compression_level = kCompressionLevelDefault;
   /// Seconds of change after which a checkpoint is taken; 0: only at umount.
   int64_t checkpoint_seconds = int64_t{15} * 60;
   /// Nobody removes snapshots through the mount.
@@ -37,6 +40,8 @@ Result<MountOptions> parse_mount_options(std::string_view list);
 
 /// "64M", "1G", "4096": bytes; suffixes K, M, G, T are powers of 1024.
 Result<uint64_t> parse_byte_count(std::string_view text);
+/// "zstd:1" to "zstd:19", "none": MountOptions::compression_level.
+Result<int> parse_compression_level(std::string_view text);
 /// "90", "90s", "15m", "2h", "1d": seconds.
 Result<int64_t> parse_duration_seconds(std::string_view text);
 

@@ -59,6 +59,7 @@ constexpr const char* kHelp =
     "  dirty=SIZE                memory for written data on its way to the disk (128M); with half "
     "as much\n"
     "                            again for chunks and for names that wait for theirs\n"
+    "  compression=zstd:LEVEL    for new data, LEVEL from 1 to 19 (zstd:3); none: stored as it is\n"
     "  checkpoint=TIME           take a checkpoint after TIME of change, e.g. 15m (the default); "
     "0: only at\n"
     "                            umount\n"

@@ -18,7 +18,8 @@ TEST(MountOptions, HaveDefaults) {
 
 TEST(MountOptions, TakeWhatVarveKnows) {
   Result<MountOptions> options = parse_mount_options(
-      "ro,allow_other,passphrase_file=/etc/a b=c,cache=1G,dirty=32M,checkpoint=0,snapshots=append");
+      "ro,allow_other,passphrase_file=/etc/a "
+      "b=c,cache=1G,dirty=32M,compression=zstd:12,checkpoint=0,snapshots=append");
   ASSERT_TRUE(options.ok()) << options.error().message();
   EXPECT_TRUE(options->read_only);
   EXPECT_TRUE(options->allow_other);
@@ -27,6 +28,8 @@ TEST(MountOptions, TakeWhatVarveKnows) {
   EXPECT_EQ(options->cache_bytes, uint64_t{1} << 30);
   EXPECT_EQ(options->dirty_bytes, uint64_t{32} << 20);
   EXPECT_EQ(options->checkpoint_seconds, 0);
+  EXPECT_EQ(options->compression_level, 12);
+  EXPECT_EQ(parse_mount_options("compression=none")->compression_level, 0);
   EXPECT_FALSE(parse_mount_options("ro,rw")->read_only);
 }
 
@@ -48,9 +51,11 @@ TEST(MountOptions, GiveTheKernelItsFlags) {
 }
 
 TEST(MountOptions, RefuseByName) {
-  for (const char* wrong : {"bogus", "bogus=1", "cache", "cache=", "cache=x", "cache=1Q",
-                            "cache=99999999999T", "dirty=0", "dirty=1M", "dirty=", "checkpoint=5y",
-                            "checkpoint=-1", "snapshots=always", "ro=1", "passphrase_file"}) {
+  for (const char* wrong :
+       {"bogus", "bogus=1", "cache", "cache=", "cache=x", "cache=1Q", "cache=99999999999T",
+        "dirty=0", "dirty=1M", "dirty=", "compression=9", "compression=zstd:0",
+        "compression=zstd:20", "compression=zstd:3x", "checkpoint=5y", "checkpoint=-1",
+        "snapshots=always", "ro=1", "passphrase_file"}) {
     Result<MountOptions> options = parse_mount_options(std::string("rw,") + wrong);
     ASSERT_FALSE(options.ok()) << wrong;
     EXPECT_EQ(options.error().code(), Errc::kInvalid) << wrong;
