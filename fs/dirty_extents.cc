@@ -138,6 +138,23 @@ std::vector<DirtySlice> DirtyExtents::read(uint64_t from, uint64_t to) const {
   return result;
 }
 
+DirtySlice DirtyExtents::together(uint64_t from, uint64_t to) const {
+  auto at = pieces_.upper_bound(from);
+  if (at == pieces_.begin()) return {};
+  --at;
+  if (from >= std::min(to, at->first + at->second.length)) return {};
+  const Piece& first = at->second;
+  const size_t start = first.start + (from - at->first);
+  uint64_t end = at->first + first.length;
+  // Pieces of one block that follow each other there and in the file.
+  for (++at; at != pieces_.end() && at->first == end && end < to; ++at) {
+    if (at->second.block != first.block || at->second.start != start + (end - from)) break;
+    end += at->second.length;
+  }
+  const ByteView bytes = first.block->memory.view().subspan(start, std::min(end, to) - from);
+  return {from, bytes, first.block};
+}
+
 std::vector<FileRange> DirtyExtents::runs() const {
   std::vector<FileRange> result;
   for (const auto& [offset, piece] : pieces_) {

@@ -33,6 +33,8 @@ class DirtyExtents {
   void write(uint64_t offset, ByteView data);
   /// What lies in [from, to), clipped, in order.
   std::vector<DirtySlice> read(uint64_t from, uint64_t to) const;
+  /// What lies in [from, to) and, from `from` on, together in memory; no bytes if `from` is clean.
+  DirtySlice together(uint64_t from, uint64_t to) const;
   /// Ranges that are dirty, in order; neighbours are one.
   std::vector<FileRange> runs() const;
   /// Forgets [from, to): it was cut off or punched out.

@@ -70,6 +70,11 @@ class Flusher::Source final : public RechunkSource {
     return done;
   }
 
+  DirtySlice borrow(uint64_t offset, uint64_t to) override {
+    std::lock_guard lock(file_.mutex);
+    return file_.dirty.together(offset, to);
+  }
+
   Result<ChunkId> put(ByteView chunk) override {
     const Ingest::Put put = VARVE_TRY(parts_.ingest.put(*file_.stream, chunk));
     if (put.is_new) file_.stored_bytes += chunk.size();

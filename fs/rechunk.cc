@@ -1,6 +1,7 @@
 #include "fs/rechunk.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "fs/read_view.h"
 
@@ -8,7 +9,7 @@ namespace varve {
 namespace {
 
 constexpr uint64_t kLookAheadBytes = 8u << 20;  // old extents are asked for in steps of this
-constexpr size_t kWindowBytes = 4u << 20;
+constexpr size_t kWindowBytes = 4u << 20;  // copied together where dirty bytes lie in small pieces
 
 }  // namespace
 
@@ -40,24 +41,52 @@ Result<void> Rechunk::load_old(uint64_t at) {
   return {};
 }
 
+/// Where the dirty run that the window's end lies in ends; 0 if it lies in none.
+uint64_t Rechunk::dirty_end() const {
+  const uint64_t at = position_ + window_.size();
+  const auto run = std::find_if(runs_.begin() + static_cast<ptrdiff_t>(next_ - 1), runs_.end(),
+                                [&](FileRange r) { return r.to > position_; });
+  return run != runs_.end() && run->from <= at ? run->to : 0;
+}
+
+/// The window becomes [position_, to), what is there of it first.
+Result<void> Rechunk::copy_window(uint64_t to) {
+  const size_t have = window_.size(), size = static_cast<size_t>(to - position_);
+  Buffer grown(size > copied_.size() ? size : 0);
+  Buffer& target = grown.size() > 0 ? grown : copied_;
+  if (have > 0) std::memmove(target.data(), window_.data(), have);
+  if (grown.size() > 0) copied_ = std::move(grown);
+  borrowed_ = {};
+  window_ = copied_.view().first(have);
+  VARVE_TRY(source_.read(position_ + have, copied_.span().subspan(have, size - have)));
+  window_ = copied_.view().first(size);
+  return {};
+}
+
 Result<void> Rechunk::fill_window() {
-  size_t have = window_.size() - window_begin_;
-  if (have >= options_.chunk_bytes_max) return {};
-  window_.erase(window_.begin(), window_.begin() + static_cast<ptrdiff_t>(window_begin_));
-  window_begin_ = 0;
+  if (window_.size() >= options_.chunk_bytes_max) return {};
   VARVE_TRY(load_old(position_));
   std::span<const FileRange> ahead = runs_.subspan(next_ - 1);  // earlier ones end before position_
   data_end_ = std::min(data_end(position_, ahead, old_), old_known_to_);
-  // Old bytes are read only as far as cutting needs them; dirty ones lie in memory anyway.
-  auto inside =
-      std::find_if(ahead.begin(), ahead.end(), [&](FileRange r) { return r.to > position_; });
-  uint64_t dirty_to = inside != ahead.end() && inside->from <= position_ + have ? inside->to : 0;
-  uint64_t want = position_ + options_.chunk_bytes_max;
-  if (dirty_to > want) want = std::min(dirty_to, position_ + kWindowBytes);
+  // Old bytes are read only as far as cutting needs them; dirty ones lie in memory anyway, and are
+  // cut where they lie if enough of them lie together.
+  const uint64_t want = position_ + options_.chunk_bytes_max, dirty_to = dirty_end();
   uint64_t to = std::min(want, data_end_);
-  if (position_ + have >= to) return {};
-  window_.resize(static_cast<size_t>(to - position_));
-  return source_.read(position_ + have, ByteSpan(window_).subspan(have));
+  if (position_ + window_.size() >= to) return {};
+  if (dirty_to > position_) {
+    const DirtySlice slice = source_.borrow(position_, std::min(dirty_to, data_end_));
+    const uint64_t together = slice.bytes.size();
+    if (position_ + together >= to) {
+      borrowed_ = slice;
+      window_ = borrowed_.bytes;
+      return {};
+    }
+    const uint64_t copied = together >= options_.chunk_bytes_max / 2
+                                ? together + options_.chunk_bytes_max
+                                : kWindowBytes;
+    to = std::max(to, std::min({dirty_to, data_end_, position_ + copied}));
+  }
+  return copy_window(to);
 }
 
 bool Rechunk::is_boundary(uint64_t at) const {
@@ -74,14 +103,12 @@ uint64_t Rechunk::boundary_behind(uint64_t at) const {
 }
 
 bool Rechunk::waits_for_more() const {
-  return data_end_ == options_.open_end &&
-         window_.size() - window_begin_ < options_.chunk_bytes_max;
+  return data_end_ == options_.open_end && window_.size() < options_.chunk_bytes_max;
 }
 
 Result<void> Rechunk::take_chunk(size_t length) {
-  ByteView chunk = ByteView(window_).subspan(window_begin_, length);
-  extents_.push_back({position_, length, VARVE_TRY(source_.put(chunk)), 0});
-  window_begin_ += length;
+  extents_.push_back({position_, length, VARVE_TRY(source_.put(window_.first(length))), 0});
+  window_ = window_.subspan(length);
   position_ += length;
   pending_.to = position_;
   if (pending_.length() >= options_.replace_bytes_max) return publish();
@@ -98,8 +125,7 @@ Result<void> Rechunk::publish() {
 Result<void> Rechunk::cut_region() {
   position_ = VARVE_TRY(start_of(runs_[next_]));
   pending_ = {position_, position_};
-  window_.clear();
-  window_begin_ = 0;
+  window_ = {};
   old_known_to_ = 0;
   uint64_t covered_to = runs_[next_++].to;
   while (true) {
@@ -110,7 +136,7 @@ Result<void> Rechunk::cut_region() {
       while (next_ < runs_.size() && runs_[next_].from < data_end_) next_++;
       break;
     }
-    size_t length = options_.cut(ByteView(window_).subspan(window_begin_));
+    size_t length = options_.cut(window_);
     if (position_ >= covered_to + options_.resync_bytes_max) {
       length =
           static_cast<size_t>(std::min<uint64_t>(length, boundary_behind(position_) - position_));

@@ -32,6 +32,9 @@ class RechunkSource {
   virtual Result<std::vector<Extent>> old_extents(uint64_t from, uint64_t to) = 0;
   /// The file's bytes, dirty over old: all of `out`, which lies within data.
   virtual Result<void> read(uint64_t offset, ByteSpan out) = 0;
+  /// The dirty bytes from `offset` on that lie together in memory, at most to `to`; none if there
+  /// are none. They stay as they are while the slice lives.
+  virtual DirtySlice borrow(uint64_t offset, uint64_t to) = 0;
   virtual Result<ChunkId> put(ByteView chunk) = 0;
   /// [from, to) now consists of `extents`.
   virtual Result<void> replace(FileRange range, std::vector<Extent> extents) = 0;
@@ -64,6 +67,8 @@ class Rechunk {
   Result<void> cut_region();
   Result<void> load_old(uint64_t at);
   Result<void> fill_window();
+  Result<void> copy_window(uint64_t to);
+  uint64_t dirty_end() const;
   Result<void> take_chunk(size_t length);
   Result<void> publish();
   bool is_boundary(uint64_t at) const;
@@ -78,11 +83,12 @@ class Rechunk {
   size_t next_ = 0;          // the first run that no chunk has reached
   std::vector<Extent> old_;  // those around the window
   uint64_t old_known_to_ = 0;
-  Bytes window_;             // data from position_ on
-  size_t window_begin_ = 0;  // consumed part of window_
-  uint64_t position_ = 0;    // of the next chunk
-  uint64_t data_end_ = 0;    // where the data that position_ is in ends, as far as known
-  FileRange pending_;        // cut, and not yet given to replace
+  ByteView window_;  // data from position_ on: of borrowed_, or of copied_
+  DirtySlice borrowed_;
+  Buffer copied_;
+  uint64_t position_ = 0;  // of the next chunk
+  uint64_t data_end_ = 0;  // where the data that position_ is in ends, as far as known
+  FileRange pending_;      // cut, and not yet given to replace
   std::vector<Extent> extents_;
 };
 

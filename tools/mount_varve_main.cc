@@ -27,7 +27,7 @@
 /// Read by jemalloc before main. What threads and arenas keep counts as much as what is in use: two
 /// arenas, no buffers of segments in a thread's own cache, and what is free goes back soon.
 extern "C" const char* malloc_conf;
-const char* malloc_conf = "narenas:2,tcache_max:65536,dirty_decay_ms:100,muzzy_decay_ms:0";
+const char* malloc_conf = "narenas:2,tcache_max:65536,dirty_decay_ms:1000,muzzy_decay_ms:0";
 
 namespace varve {
 namespace {

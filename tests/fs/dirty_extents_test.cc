@@ -56,6 +56,22 @@ TEST(DirtyExtents, SlicesOutliveWhatTheyWereCutFrom) {
   EXPECT_EQ(dirty.memory_bytes(), 0u);
 }
 
+TEST(DirtyExtents, AStreamLiesTogetherThroughoutItsBlock) {
+  DirtyExtents dirty;
+  const Bytes part(300'000, 7);
+  for (uint64_t at = 0; at < 10 * part.size(); at += part.size()) dirty.write(at, part);
+  EXPECT_GE(dirty.together(0, 3'000'000).bytes.size(), part.size());
+  uint64_t at = 0, pieces = 0;
+  for (; at < 3'000'000; pieces++) {
+    const size_t length = dirty.together(at, 3'000'000).bytes.size();
+    ASSERT_GT(length, 0u);
+    at += length;
+  }
+  EXPECT_LE(pieces, 5u);
+  EXPECT_EQ(dirty.together(100, 250).bytes.size(), 150u);
+  EXPECT_TRUE(dirty.together(3'000'000, 3'000'001).bytes.empty());
+}
+
 TEST(DirtyExtents, AgreesWithAModel) {
   uint64_t seed = test_seed();
   std::mt19937_64 random(seed);
@@ -95,6 +111,13 @@ TEST(DirtyExtents, AgreesWithAModel) {
         count += covered[i];
       }
       ASSERT_EQ(dirty.bytes(), count) << "seed " << seed;
+      const uint64_t at = random() % kSize, end = at + random() % (kSize - at);
+      const DirtySlice slice = dirty.together(at, end);
+      ASSERT_EQ(slice.bytes.empty(), at >= end || !covered[at]) << "seed " << seed;
+      ASSERT_LE(slice.bytes.size(), end - at) << "seed " << seed;
+      for (size_t i = 0; i < slice.bytes.size(); i++)
+        ASSERT_TRUE(covered[at + i] && slice.bytes[i] == model[at + i])
+            << "seed " << seed << " byte " << at + i;
     }
   }
 }

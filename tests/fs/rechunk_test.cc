@@ -47,6 +47,7 @@ class ToyFile : public RechunkSource {
                        return ChunkBytes{nullptr, chunks.at(extent.chunk)};
                      });
   }
+  DirtySlice borrow(uint64_t offset, uint64_t to) override { return dirty.together(offset, to); }
   Result<ChunkId> put(ByteView chunk) override {
     EXPECT_FALSE(chunk.empty());
     auto known = names.find(Bytes(chunk.begin(), chunk.end()));
