@@ -17,6 +17,11 @@ constexpr size_t kSamplePieces = 4;
 constexpr size_t kSamplePieceBytes = 8 * kKiB;
 constexpr size_t kWorthOneIn = 64;  // at least 1/64 has to be saved
 
+// The default level's tables, smaller than zstd's own for a MiB, so that both stay in a core's
+// second cache: a fifth faster for 0.7 % more bytes (docs/performance.md).
+constexpr int kDefaultHashLog = 15;
+constexpr int kDefaultChainLog = 15;
+
 constexpr uint32_t kZstdMagic = 0xFD2FB528;
 
 struct CompressFree {
@@ -28,6 +33,15 @@ struct DecompressFree {
 
 bool worth_having(size_t raw, size_t compressed) {
   return compressed < raw - raw / kWorthOneIn;
+}
+
+bool set_level(ZSTD_CCtx* context, int level) {
+  const auto set = [&](ZSTD_cParameter parameter, int value) {
+    return !ZSTD_isError(ZSTD_CCtx_setParameter(context, parameter, value));
+  };
+  if (!set(ZSTD_c_compressionLevel, level)) return false;
+  return level != kCompressionLevelDefault ||
+         (set(ZSTD_c_hashLog, kDefaultHashLog) && set(ZSTD_c_chainLog, kDefaultChainLog));
 }
 
 /// One context a thread, kept: making one costs more than decoding a small segment.
@@ -84,8 +98,7 @@ Compressor::Compressor(int level) : state_(std::make_unique<State>()) {
   if (level == 0) return;
   state_->context.reset(ZSTD_createCCtx());
   ZSTD_CCtx* context = state_->context.get();
-  if (context == nullptr ||
-      ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level))) {
+  if (context == nullptr || !set_level(context, level)) {
     log_warning("zstd is not to be had: segments are stored as they are");
     state_->context.reset();
   }

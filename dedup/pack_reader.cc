@@ -12,14 +12,9 @@ Result<void> read_exactly(StorageFile& file, uint64_t offset, ByteSpan out) {
   return {};
 }
 
-namespace {
-
-/// A failure of the storage says nothing about the bytes.
 bool says_damage(const Error& error) {
   return error.code() == Errc::kCorrupt || error.code() == Errc::kAuthentication;
 }
-
-}  // namespace
 
 PackReader::PackReader(PackKeys keys, std::shared_ptr<StorageFile> file)
     : segments_(std::move(keys)), file_(std::move(file)), table_{kPackHeaderBytes} {}

@@ -52,6 +52,9 @@ Result<PackIndex> read_pack_index(StorageFile& file, const PackKeys& keys);
 /// does not open: for packs whose index cannot be had.
 Result<SegmentTable> walk_segments(StorageFile& file, const SegmentReader& segments);
 
+/// Whether an error tells of bytes that are wrong; a failure of the storage says nothing about
+/// them.
+bool says_damage(const Error& error);
 /// Exactly out.size() bytes at `offset`; kCorrupt if the file ends before.
 Result<void> read_exactly(StorageFile& file, uint64_t offset, ByteSpan out);
 

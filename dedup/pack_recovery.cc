@@ -71,11 +71,6 @@ bool leaves_room(const UnfinishedPack& unfinished, size_t sealed_bytes, size_t c
          kPackBytes;
 }
 
-/// A failure of the storage says nothing about the pack's bytes.
-bool is_end(const Error& error) {
-  return error.code() == Errc::kCorrupt || error.code() == Errc::kAuthentication;
-}
-
 /// All whole segments that come next; the error is why the one after the last is none.
 Error Takeover::adopt_whole() {
   for (;;) {
@@ -109,7 +104,7 @@ Result<std::optional<Takeover::Frame>> Takeover::search(ByteView bytes, uint64_t
   for (size_t at = 0; at + kSealedSegmentHeaderBytes <= bytes.size(); at++) {
     const auto header = reader_.open_header(ordinal, bytes.subspan(at, kSealedSegmentHeaderBytes));
     if (header.ok()) return std::optional<Frame>(Frame{from + at, ordinal});
-    if (!is_end(header.error())) return header.error();
+    if (!says_damage(header.error())) return header.error();
   }
   return std::optional<Frame>();
 }
@@ -173,7 +168,7 @@ Result<void> Takeover::keep_damaged(uint64_t end, size_t pieces) {
 Result<void> Takeover::run() {
   for (;;) {
     const Error end = adopt_whole();
-    if (!is_end(end)) return end;
+    if (!says_damage(end)) return end;
     const uint64_t from = unfinished_.length();
     if (from >= committed_length_) return {};
     const std::optional<Frame> next = VARVE_TRY(find_frame());
@@ -221,6 +216,7 @@ Result<std::optional<PackStore::Recovered>> PackStore::recover(const PackId& pac
     VARVE_TRY(remove_open(pack));
     return std::optional<Recovered>();
   }
+  VARVE_TRY(unfinished->adopt_end());
   auto finished = unfinished->finish(false, state_->random);
   if (!finished.ok()) {
     if (finished.error().code() == Errc::kNoSpace) VARVE_TRY(state_->wait_for_space(unfinished));

@@ -1,5 +1,7 @@
 #include "dedup/unfinished_pack.h"
 
+#include "dedup/pack_reader.h"
+
 namespace varve {
 
 Result<void> PackFolders::make(const std::string& parent, const std::string& folder) {
@@ -72,6 +74,25 @@ void UnfinishedPack::adopt(IndexedSegment segment, const std::vector<IndexedChun
   length_ += sealed.size();
 }
 
+Result<bool> UnfinishedPack::adopt_end() {
+  const uint64_t length = VARVE_TRY(file_->length());
+  if (length <= length_ || length > kPackBytes) return false;
+  const Result<PackIndex> index = read_pack_index(*file_, keys_);
+  if (!index.ok()) {
+    if (says_damage(index.error())) return false;
+    return index.error();
+  }
+  if (encode_pack_index(*index) != encode_pack_index(index_)) return false;
+  Buffer end(length - length_);
+  VARVE_TRY(read_exactly(*file_, length_, end.span()));
+  hash_.update(end.view());
+  info_ = {keys_.header().pack, hash_.finish(), length, keys_.header().pack_class};
+  ended_ = adopted_end_ = true;
+  VARVE_TRY(sync());
+  synced_ = true;
+  return true;
+}
+
 Result<uint64_t> UnfinishedPack::sync() {
   std::shared_ptr<StorageFile> file;
   uint64_t length;
@@ -138,8 +159,11 @@ Result<void> UnfinishedPack::publish() {
   const std::string parent(pack_folder(info_.pack_class));
   const std::string folder = info_.hash.hex().substr(0, 2);
   VARVE_TRY(folders_.make(parent, folder));
-  if (!renamed_) VARVE_TRY(storage_.rename(open_pack_path(info_.pack), path));
+  const std::string open_path = open_pack_path(info_.pack);
+  if (!renamed_) VARVE_TRY(storage_.rename(open_path, path));
   renamed_ = true;
+  // rename(2) leaves two names of one file as they are.
+  if (adopted_end_ && VARVE_TRY(storage_.exists(open_path))) VARVE_TRY(storage_.unlink(open_path));
   VARVE_TRY(storage_.sync_dir(parent + "/" + folder));
   VARVE_TRY(storage_.sync_dir(kOpenPackFolder));
   return {};

@@ -52,6 +52,11 @@ class UnfinishedPack {
   /// The same for bytes that are in the file already (recovery).
   void adopt(IndexedSegment segment, const std::vector<IndexedChunk>& chunks, ByteView sealed);
 
+  /// For recovery, when every segment was adopted: true if an end that finish() wrote follows them,
+  /// whole. It is kept, durable from now on, and finish() only gives the name: a cut that left the
+  /// file under both its names has left one file, which must stay what its hash says.
+  Result<bool> adopt_end();
+
   /// Durable up to the returned length. May run beside append.
   Result<uint64_t> sync();
 
@@ -73,6 +78,7 @@ class UnfinishedPack {
   Buffer end_;
   PackInfo info_;
   bool ended_ = false, synced_ = false, renamed_ = false;
+  bool adopted_end_ = false;
   bool reopen_ = false;  // the descriptor is broken by kNoSpace
 
   mutable std::mutex mutex_;  // of the following, for sync beside append

@@ -1,6 +1,8 @@
 // Goal: whatever a crash leaves of a pack in writing, recovery keeps what was committed, never
 // invents, and never hides damage.
 
+#include <fmt/format.h>
+
 #include "dedup/base/checksum.h"
 #include "tests/dedup/pack_world.h"
 
@@ -199,6 +201,72 @@ TEST(PackRecovery, MayItselfBeCutAtEveryEffect) {
       EXPECT_TRUE((*segment)->find(open.segments[i]->prepared.chunks[0].id));
     }
     if (finished) break;
+  }
+}
+
+struct TwiceCut {
+  OpenPack open{3};
+  SimulatedPower power;
+  std::unique_ptr<SimulatedStorage> storage = std::make_unique<SimulatedStorage>(&power);
+
+  TwiceCut() {
+    for (const char* folder : {"local/open", "packs"})
+      EXPECT_TRUE(storage->make_directories(folder).ok());
+    for (const char* folder : {"", "local"}) (void)storage->sync_dir(folder).ok();
+    EXPECT_TRUE(write_whole(*storage, open.path, open.bytes).ok());
+  }
+  PackStore store(Storage& disk) {
+    return {disk, open.world.keyring, open.world.random, id_of<WriterId>(5), open.world.metrics};
+  }
+  /// True if recovery came to its end before the power went.
+  bool recover_until(SimulatedStorage& disk, SimulatedPower& its_power, uint64_t stop,
+                     uint64_t seed) {
+    its_power.stop_after(stop);
+    (void)store(disk).recover(open.id, open.ends[3]).ok();
+    const bool finished = !its_power.is_off();
+    disk.power_cut(seed);
+    its_power.restore();
+    return finished;
+  }
+  void expect_names_are_true(SimulatedStorage& disk) {
+    for (const std::string& path : disk.files()) {
+      if (!path.starts_with("packs/")) continue;
+      EXPECT_EQ(sha256(read_whole(disk, path, kPackBytes).value()).hex(),
+                path.substr(path.rfind('/') + 1));
+    }
+  }
+  void expect_recovers(SimulatedStorage& disk) {
+    PackStore packs = store(disk);
+    auto recovered = packs.recover(open.id, open.ends[3]);
+    if (!recovered.ok()) {
+      ASSERT_EQ(recovered.error().code(), Errc::kNotFound) << recovered.error().message();
+      const auto files = packs.list_files().value();
+      ASSERT_FALSE(files.empty());
+      packs.add(files[0]);
+    }
+    EXPECT_FALSE(disk.exists(open.path).value());
+    for (uint32_t i = 0; i < 3; i++) EXPECT_TRUE(packs.read_segment(open.id, i).ok());
+    expect_names_are_true(disk);
+  }
+};
+
+// A rename that a cut has torn leaves the pack's file under both names: what the next recovery does
+// to the one is done to the other.
+TEST(PackRecovery, AFileThatHasItsNameStaysWhatItSays) {
+  for (uint64_t seed = 0; seed < 12; seed++) {
+    for (uint64_t stop = 0, over = 0; !over; stop++) {
+      TwiceCut first;
+      over = first.recover_until(*first.storage, first.power, stop, seed * 100 + stop) ? 1 : 0;
+      first.expect_names_are_true(*first.storage);
+      for (uint64_t next = 0, done = 0; !done && !testing::Test::HasFailure(); next++) {
+        SCOPED_TRACE(fmt::format("seed {}, cut {}, then {}", seed, stop, next));
+        SimulatedPower power;
+        auto twice = first.storage->copy_of(&power);
+        done = first.recover_until(*twice, power, next, seed * 10'000 + next) ? 1 : 0;
+        first.expect_names_are_true(*twice);
+        first.expect_recovers(*twice);
+      }
+    }
   }
 }
 
