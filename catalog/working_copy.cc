@@ -129,11 +129,13 @@ Result<void> WorkingCopy::finish(
                  "no checkpoint at the end: what came after the last one is in local/ alone"));
   VARVE_TRY(in_context(std::move(sealed),
                        "packs stay open in local/ until the next mount finishes them"));
-  if (!state.options.read_only) {
-    VARVE_TRY(state.history->prune_checkpoints());
-    VARVE_TRY(state.name_writer_in_guard());
-  }
+  if (!state.options.read_only) VARVE_TRY(after_checkpoint());
   return state.index->settle();
+}
+
+Result<void> WorkingCopy::after_checkpoint() {
+  VARVE_TRY(state_->history->prune_checkpoints());
+  return state_->name_writer_in_guard();
 }
 
 // Revert.

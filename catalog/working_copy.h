@@ -73,6 +73,9 @@ class WorkingCopy {
   /// The live tree of the set becomes what the snapshot shows, at once, and durable on return. Not
   /// while a snapshot is taken.
   Result<void> revert(uint32_t set, const SnapshotInfo& snapshot);
+  /// What follows a checkpoint: older ones go, and a rebuild goes on from this writer's. One thread
+  /// at a time.
+  Result<void> after_checkpoint();
   /// The number that goes into a snapshot's inode numbers; the same for ever in this working copy.
   /// Below 2^22.
   Result<uint32_t> view_number(const FileHash& snapshot, const SetId& set);

@@ -157,6 +157,15 @@ Json answer_of(const Error& error) {
   return {{"ok", false}, {"code", errc_name(error.code())}, {"message", error.message()}};
 }
 
+/// A field of another type than the handler expects is the asker's mistake.
+Result<Json> call(const ControlHandler& handler, const Json& request) {
+  try {
+    return handler(request);
+  } catch (const Json::exception& wrong) {
+    return Error(Errc::kInvalid, fmt::format("the request makes no sense: {}", wrong.what()));
+  }
+}
+
 Json answer_to(const ControlHandlers& handlers, const std::string& line) {
   const Json request = Json::parse(line, nullptr, false);
   if (!request.is_object())
@@ -169,7 +178,7 @@ Json answer_to(const ControlHandlers& handlers, const std::string& line) {
   if (handler == handlers.end()) {
     return answer_of(Error(Errc::kUnsupported, "unknown command: " + command->get<std::string>()));
   }
-  Result<Json> result = handler->second(request);
+  Result<Json> result = call(handler->second, request);
   if (!result.ok()) return answer_of(result.error());
   Json fields = result->is_object() ? std::move(*result) : Json::object();
   fields["ok"] = true;

@@ -86,7 +86,7 @@ Result<bool> Volume::checkpoint() {
   request.snapshot_class = SnapshotClass::kCheckpoint;
   VARVE_TRY(working_copy_.snapshotter().take(
       request, [this](const Snapshotter::Moment& moment) { return quiesce(moment); }));
-  VARVE_TRY(working_copy_.history().prune_checkpoints());
+  VARVE_TRY(working_copy_.after_checkpoint());
   return true;
 }
 

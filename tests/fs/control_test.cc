@@ -98,6 +98,7 @@ TEST_F(ControlTest, BearsNonsense) {
   start();
   EXPECT_NE(raw("nonsense\n").find("\"invalid\""), std::string::npos);
   EXPECT_NE(raw("[]\n").find("\"invalid\""), std::string::npos);
+  EXPECT_NE(raw("{\"command\": \"echo\", \"say\": 7}\n").find("\"invalid\""), std::string::npos);
   EXPECT_EQ(raw(""), "");
   EXPECT_EQ(raw("{\"command\": \"echo\""), "");  // no line's end
   EXPECT_EQ(raw(std::string(200'000, '[')), "");

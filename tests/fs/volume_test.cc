@@ -259,6 +259,26 @@ TEST_F(VolumeTest, AFileThatARevertBringsBackIsNotWithoutANameAnyMore) {
   EXPECT_EQ(volume->get_attributes(ino, std::nullopt)->attributes.size, 20'000u);
 }
 
+TEST_F(VolumeTest, ARebuildGoesOnFromTheCheckpointOfAWriterThatWasRenewed) {
+  put(set_, "f", content(1, 1000));
+  unmount();
+  const std::string local = root + "/local", image = directory / "image";
+  std::filesystem::copy(local, image, std::filesystem::copy_options::recursive);
+  mount();
+  ASSERT_TRUE(volume->take_snapshot("web", "one").ok());
+  unmount();
+  lose_local();
+  std::filesystem::copy(image, local, std::filesystem::copy_options::recursive);
+  mount();  // which meets its own id, and goes on as another writer
+  put(find(kRootIno, "web"), "g", content(2, 1000));
+  auto taken = volume->checkpoint();
+  ASSERT_TRUE(taken.ok() && *taken);
+  kill();
+  lose_local();
+  mount();
+  EXPECT_EQ(read_all(find(kRootIno, "web/g")), content(2, 1000));
+}
+
 TEST_F(VolumeTest, PrivilegesGoWithWrites) {
   Filesystem::Created made = create(set_, "f");
   Ino ino = made.entry.attributes.ino;
