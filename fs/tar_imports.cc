@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "dedup/base/limits.h"
 #include "dedup/base/log.h"
@@ -15,6 +16,7 @@ constexpr size_t kStreamBytes = 8 * kMiB;
 // A write that waits keeps one of the session's threads; others must be left for what imports
 // themselves wait for.
 constexpr size_t kImportsMax = 4;
+constexpr auto kLastCloseWait = std::chrono::seconds(10);
 
 }  // namespace
 
@@ -52,6 +54,7 @@ void TarImports::Import::run() {
 
 Result<void> TarImports::Import::write(uint64_t offset, ByteView bytes) {
   std::lock_guard lock(write_mutex_);
+  closed_ = false;
   if (offset != stream_.written())
     return Error(Errc::kInvalid, "an archive is written from its beginning to its end");
   return stream_.write(bytes);
@@ -59,12 +62,14 @@ Result<void> TarImports::Import::write(uint64_t offset, ByteView bytes) {
 
 Result<void> TarImports::Import::append(ByteView bytes) {
   std::lock_guard lock(write_mutex_);
+  closed_ = false;
   return stream_.write(bytes);
 }
 
 Result<void> TarImports::Import::settle() {
   if (stream_.written() == 0) return {};
   const TarStream::Standing standing = stream_.wait_for_reader();
+  closed_ = true;
   if (standing.done) return standing.outcome;
   return Error(Errc::kIo, "closed before the archive's end had come");
 }
@@ -82,11 +87,18 @@ Result<std::shared_ptr<TarImports::Import>> TarImports::begin(const LiveTree::Se
   options.replace = replace;
   options.rights = rights;
   options.name = set.row.name;
-  std::lock_guard lock(mutex_);
-  const auto same = [&](const auto& import) { return import->options_.top == options.top; };
-  if (over_ || imports_.size() >= kImportsMax ||
-      std::any_of(imports_.begin(), imports_.end(), same))
-    return Errc::kBusy;
+  std::unique_lock lock(mutex_);
+  const auto earlier = [&] {
+    const auto found = std::find_if(imports_.begin(), imports_.end(), [&](const auto& import) {
+      return import->options_.top == options.top;
+    });
+    return found == imports_.end() ? nullptr : found->get();
+  };
+  ended_.wait_for(lock, kLastCloseWait, [&] {
+    const Import* before = earlier();
+    return over_ || before == nullptr || !before->closed_;
+  });
+  if (over_ || imports_.size() >= kImportsMax || earlier() != nullptr) return Errc::kBusy;
   std::shared_ptr<Import> import(new Import(working_copy_, options, std::move(host)));
   imports_.push_back(import);
   return import;
@@ -95,8 +107,11 @@ Result<std::shared_ptr<TarImports::Import>> TarImports::begin(const LiveTree::Se
 void TarImports::end(const std::shared_ptr<Import>& import) {
   import->stream_.end();
   if (import->thread_.joinable()) import->thread_.join();
-  std::lock_guard lock(mutex_);
-  std::erase(imports_, import);
+  {
+    std::lock_guard lock(mutex_);
+    std::erase(imports_, import);
+  }
+  ended_.notify_all();
 }
 
 void TarImports::end_all() {
@@ -106,6 +121,7 @@ void TarImports::end_all() {
     over_ = true;
     going = std::exchange(imports_, {});
   }
+  ended_.notify_all();
   for (const std::shared_ptr<Import>& import : going) {
     import->stream_.abort();
     if (import->thread_.joinable()) import->thread_.join();

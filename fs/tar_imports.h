@@ -8,6 +8,8 @@
 // Any thread.
 #pragma once
 
+#include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -57,9 +59,12 @@ class TarImports {
     TarImport import_;
     std::mutex write_mutex_;  // one write after the other
     std::thread thread_;
+    std::atomic<bool> closed_{
+        false};  // and nothing came since: this is the last close, most likely
   };
 
-  /// kBusy while there is one into that set, or there are four, or they are over.
+  /// kBusy while there is one into that set, or there are four, or they are over. One whose file
+  /// was closed is waited for: the kernel tells of the last close some time after close(2).
   Result<std::shared_ptr<Import>> begin(const LiveTree::Set& set, bool replace,
                                         const ImportRights& rights, std::unique_ptr<Host> host);
   /// The last close; waits for the thread. Of a whole archive's import nothing is left to do.
@@ -78,6 +83,7 @@ class TarImports {
  private:
   WorkingCopy& working_copy_;
   mutable std::mutex mutex_;  // guards what follows; a leaf
+  std::condition_variable ended_;
   std::vector<std::shared_ptr<Import>> imports_;
   bool over_ = false;
 };

@@ -4,6 +4,9 @@
 
 #include <gmock/gmock.h>
 
+#include <chrono>
+#include <thread>
+
 #include "tests/fs/volume_world.h"
 #include "tests/support/tar_bytes.h"
 
@@ -71,6 +74,23 @@ TEST_F(TarImportsTest, OneAtATimeInASet) {
   release(file);
   ASSERT_TRUE(open_door().ok());
   EXPECT_EQ(find(set_, "d/a"), 0u) << "it was broken before it was whole";
+}
+
+// The kernel releases a file some time after the close(2) that a script goes on from.
+TEST_F(TarImportsTest, OneThatWasClosedIsWaitedFor) {
+  OpenFile first = open_door().value();
+  ASSERT_TRUE(write_at(first, 0, archive_.substr(0, 700)).ok());
+  ASSERT_FALSE(close(first).ok());
+  std::thread releases([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    release(first);
+  });
+  Result<OpenFile> second = open_door();
+  releases.join();
+  ASSERT_TRUE(second.ok()) << second.error().message();
+  ASSERT_TRUE(write_at(*second, 0, archive_).ok());
+  EXPECT_TRUE(close(*second).ok());
+  release(*second);
 }
 
 TEST_F(TarImportsTest, SeekingIsRefused) {
