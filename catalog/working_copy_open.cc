@@ -101,7 +101,9 @@ Result<void> WorkingCopy::State::open_database() {
     kv = std::move(opened).value();
     const std::unique_ptr<KvView> view = VARVE_TRY(kv->view());
     rebuild = VARVE_TRY(is_empty(*view));
-    if (rebuild) return {};
+    // Its name is durable before anything in it is promised; local/ itself is synced with the
+    // writer's head.
+    if (rebuild) return storage.sync_dir(kDatabase);
     Result<bool> ours = is_ours(*kv);
     if (ours.ok() && *ours) return {};
   } else {
@@ -111,7 +113,7 @@ Result<void> WorkingCopy::State::open_database() {
   VARVE_TRY(move_aside(refused));
   rebuild = true;
   kv = VARVE_TRY(world->open_database(kDatabase));
-  return {};
+  return storage.sync_dir(kDatabase);
 }
 
 // History and the writer.
