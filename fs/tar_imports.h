@@ -59,8 +59,8 @@ class TarImports {
     TarImport import_;
     std::mutex write_mutex_;  // one write after the other
     std::thread thread_;
-    std::atomic<bool> closed_{
-        false};  // and nothing came since: this is the last close, most likely
+    /// And nothing came since: that was the last close, most likely.
+    std::atomic<bool> closed_{false};
   };
 
   /// kBusy while there is one into that set, or there are four, or they are over. One whose file
