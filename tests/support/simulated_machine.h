@@ -32,6 +32,9 @@ struct SimulatedMachine {
     power.restore();
     disk->power_cut(cut_seed, unsynced);
     database->power_cut(cut_seed);
+    // It lies in a directory of the disk's.
+    const Result<bool> there = disk->exists("local/db");
+    if (!there.ok() || !*there) database = std::make_unique<SimulatedKv>(&power);
     clock.advance(1'000'000'000);
   }
   void lose_local() {

@@ -20,7 +20,8 @@ class SimulatedPower {
     kOff,
   };
 
-  /// Asked once for every effect (write, truncate, sync, create, rename, unlink, sync_dir, commit).
+  /// Asked once for every effect (write, truncate, sync, create, rename, unlink, a directory made,
+  /// sync_dir, commit).
   State effect() {
     uint64_t number = effects_.fetch_add(1);
     uint64_t last = last_.load();

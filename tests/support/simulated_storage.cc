@@ -43,7 +43,7 @@ struct SimulatedStorage::State {
   SimulatedPower* const power;
   uint64_t boot = 0;
   Names current, durable;
-  std::set<std::string> directories{""};
+  std::set<std::string> directories{""}, durable_directories{""};
   std::deque<NameEffect> pending_names;
   std::optional<uint64_t> capacity;
   Countdown failing_write, failing_sync, failing_read;
@@ -86,6 +86,18 @@ struct SimulatedStorage::State {
     return {};
   }
 
+  /// Made and its parent synced in one effect, where it is not known to be durable.
+  Result<void> make_directory(const std::string& path) {
+    if (current.contains(path)) return Error(Errc::kNotDirectory, path + " is a file");
+    if (durable_directories.contains(path)) return check_power();
+    const SimulatedPower::State state = effect();
+    if (state == SimulatedPower::State::kOff) return power_is_off();
+    directories.insert(path);
+    if (state == SimulatedPower::State::kGoing) return power_is_off();
+    durable_directories.insert(path);
+    return {};
+  }
+
   uint64_t used_bytes() const {
     std::set<const Node*> nodes;
     uint64_t used = 0;
@@ -105,6 +117,22 @@ struct SimulatedStorage::State {
 };
 
 namespace {
+
+/// What is left of the directories; a directory that is lost takes with it what is below.
+void settle_directories(SimulatedStorage::State& state, uint64_t seed, Unsynced unsynced) {
+  std::mt19937_64 random(seed ^ 0x5bd1e995);
+  std::set<std::string> left{""};
+  for (const std::string& directory : state.directories) {  // parents come before what is in them
+    const bool kept =
+        unsynced == Unsynced::kBySeed ? random() % 2 == 0 : unsynced == Unsynced::kKept;
+    if ((kept || state.durable_directories.contains(directory)) &&
+        left.contains(directory_of(directory)))
+      left.insert(directory);
+  }
+  std::erase_if(state.durable,
+                [&](const auto& name) { return !left.contains(directory_of(name.first)); });
+  state.directories = state.durable_directories = std::move(left);
+}
 
 class SimulatedFile final : public StorageFile {
  public:
@@ -281,13 +309,10 @@ Result<void> SimulatedStorage::unlink(const std::string& path) {
 }
 
 Result<void> SimulatedStorage::make_directories(const std::string& path) {
-  std::lock_guard lock(state_->mutex);
-  VARVE_TRY(state_->check_power());
   for (size_t end = path.find('/');; end = path.find('/', end + 1)) {
-    std::string directory = path.substr(0, end);
-    if (state_->current.contains(directory))
-      return Error(Errc::kNotDirectory, directory + " is a file");
-    state_->directories.insert(directory);
+    state_->announce();
+    std::lock_guard lock(state_->mutex);
+    VARVE_TRY(state_->make_directory(path.substr(0, end)));
     if (end == std::string::npos) return {};
   }
 }
@@ -304,6 +329,8 @@ Result<void> SimulatedStorage::sync_dir(const std::string& path) {
     return state_->broken_directories.emplace(path, std::move(error)).first->second;
   }
   if (state_->effect() != SimulatedPower::State::kOn) return power_is_off();
+  for (const std::string& directory : state_->directories)
+    if (directory_of(directory) == path) state_->durable_directories.insert(directory);
   std::deque<NameEffect> left;
   for (NameEffect& effect : state_->pending_names) {
     bool target = !effect.to.empty() && directory_of(effect.to) == path;
@@ -370,6 +397,7 @@ void SimulatedStorage::power_cut(uint64_t seed, Unsynced unsynced) {
     }
   }
   state_->pending_names.clear();
+  settle_directories(*state_, seed, unsynced);
   state_->broken_directories.clear();
   std::set<Node*> settled;
   for (auto& [path, node] : state_->durable) {
@@ -399,6 +427,7 @@ std::unique_ptr<SimulatedStorage> SimulatedStorage::copy_of(SimulatedPower* powe
   for (const NameEffect& effect : state_->pending_names)
     to.pending_names.push_back({effect.from, effect.to, copied(effect.node)});
   to.directories = state_->directories;
+  to.durable_directories = state_->durable_directories;
   to.capacity = state_->capacity;
   to.nodes_made = state_->nodes_made;
   return copy;
@@ -412,6 +441,7 @@ void SimulatedStorage::remove_all(const std::string& directory) {
   for (Names* names : {&state_->current, &state_->durable})
     std::erase_if(*names, [&](const auto& entry) { return below(entry.first); });
   std::erase_if(state_->directories, below);
+  std::erase_if(state_->durable_directories, below);
   std::erase_if(state_->pending_names,
                 [&](const NameEffect& effect) { return below(effect.from) || below(effect.to); });
 }

@@ -1,10 +1,11 @@
 // A Storage in memory that loses what a disk may lose, deterministically.
 //
 // It keeps what is durable, and an ordered list of pending effects: writes and truncations until
-// the file is synced; create, rename and unlink until the directory is synced. A power cut applies,
-// drops or tears each pending effect by the seed: a torn write leaves some of its 512-byte sectors,
-// a torn rename leaves both names. Damage (flipped bits) lies over the pristine bytes, so that a
-// test can repair the disk and demand convergence. Any thread.
+// the file is synced; create, rename and unlink until the directory is synced; a directory while it
+// is being made. A power cut applies, drops or tears each pending effect by the seed: a torn write
+// leaves some of its 512-byte sectors, a torn rename leaves both names, a directory that is lost
+// takes along what was in it. Damage (flipped bits) lies over the pristine bytes, so that a test
+// can repair the disk and demand convergence. Any thread.
 #pragma once
 
 #include <memory>
