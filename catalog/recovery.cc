@@ -123,9 +123,10 @@ Result<void> recover_open(const OpenRow& row, PackStore& packs, ChunkIndex& inde
                           KvBatch& changes) {
   auto recovered = packs.recover(row.pack, row.length);
   if (!recovered.ok() && recovered.error().code() == Errc::kNoSpace) {
-    log_warning("the store's disk is full: pack " + row.pack.hex() +
-                " is read where it is, and sealed when there is space");
     const std::optional<PackIndex> waiting = packs.waiting_index(row.pack);
+    log_warning("the store's disk is full: pack " + row.pack.hex() +
+                (waiting ? " is read where it is, and sealed when there is space"
+                         : " is kept as it is; make space and mount again to read it"));
     if (waiting) index_waiting(row.pack, *waiting, index);
   } else if (!recovered.ok()) {
     log_error("local/open/" + row.pack.hex() + ": " + recovered.error().message() +

@@ -183,7 +183,8 @@ Result<std::string> move_working_copy_aside(Storage& storage, const std::string&
   for (const char* part : {"db", "open"}) {
     const std::string from = std::string("local/") + part;
     if (VARVE_TRY(storage.exists(from))) VARVE_TRY(storage.rename(from, folder + "/" + part));
-    VARVE_TRY(storage.make_directories(from));
+    VARVE_TRY(storage.sync_dir(folder));
+    VARVE_TRY(storage.make_directories(from));  // this syncs local/, and so the rename
   }
   remove_older_refused(root, name);
   return folder;

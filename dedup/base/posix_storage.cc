@@ -165,6 +165,7 @@ class PosixStorage final : public Storage {
                    target.name.c_str()) != 0) {
       return error_from_errno(errno, "renaming " + from + " to " + to);
     }
+    forget_durable(from);
     return {};
   }
 
@@ -262,6 +263,14 @@ class PosixStorage final : public Storage {
     std::lock_guard lock(mutex_);
     durable_directories_.insert(directory);
     return {};
+  }
+
+  /// A directory that is made under that name again is another one.
+  void forget_durable(const std::string& name) {
+    std::lock_guard lock(mutex_);
+    std::erase_if(durable_directories_, [&](const std::string& directory) {
+      return directory == name || directory.starts_with(name + '/');
+    });
   }
 
   /// A name in a directory that is open.
