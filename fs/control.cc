@@ -121,7 +121,7 @@ bool wait_ready(int fd, short events, std::optional<SteadyClock::time_point> dea
 std::optional<std::string> read_line(int fd, size_t limit,
                                      std::optional<SteadyClock::time_point> deadline) {
   std::string line;
-  char piece[4096];
+  char piece[64 << 10];
   while (wait_ready(fd, POLLIN, deadline)) {
     const ssize_t got = ::recv(fd, piece, sizeof piece, MSG_DONTWAIT);
     if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;

@@ -19,7 +19,9 @@ nlohmann::json snapshot_list(const History& history) {
   nlohmann::json listed = nlohmann::json::array();
   for (const SnapshotInfo& snapshot : history.snapshots())
     listed.push_back(snapshot_fields(snapshot));
-  return {{"snapshots", listed}};
+  nlohmann::json answer;  // an initializer list would copy them all
+  answer["snapshots"] = std::move(listed);
+  return answer;
 }
 
 }  // namespace varve

@@ -29,8 +29,9 @@ Result<nlohmann::json> snapshots_of_store(const SnapshotsOptions& options) {
 }
 
 Result<nlohmann::json> snapshots_of_mount(const MountedPath& mounted) {
-  const nlohmann::json answer = VARVE_TRY(call_daemon(mounted, {{"command", "snapshots"}}));
-  return answer.value("snapshots", nlohmann::json::array());
+  nlohmann::json answer = VARVE_TRY(call_daemon(mounted, {{"command", "snapshots"}}));
+  if (!answer.contains("snapshots")) return nlohmann::json::array();
+  return std::move(answer["snapshots"]);
 }
 
 Result<void> list_snapshots(SnapshotsOptions options) {
@@ -46,13 +47,15 @@ Result<void> list_snapshots(SnapshotsOptions options) {
                   [&](const nlohmann::json& s) { return s["set"] != options.set; });
   }
   if (options.json) {
-    fmt::print("{}\n", nlohmann::json{{"snapshots", listed}}.dump());
+    nlohmann::json printed;
+    printed["snapshots"] = std::move(listed);
+    fmt::print("{}\n", printed.dump());
     return {};
   }
   std::vector<std::vector<std::string>> rows;
   for (const nlohmann::json& s : listed) {
-    rows.push_back({s["set"].get<std::string>() + "/" + s["name"].get<std::string>(), s["time"],
-                    s["hash"].get<std::string>().substr(0, 12)});
+    const auto text = [&](const char* field) { return s[field].get_ref<const std::string&>(); };
+    rows.push_back({text("set") + "/" + text("name"), text("time"), text("hash").substr(0, 12)});
   }
   fmt::print("{}",
              rows.empty() ? "no snapshots\n" : table({"SNAPSHOT", "TAKEN (UTC)", "ID"}, rows));
