@@ -2,9 +2,12 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <fstream>
 
 #include "dedup/base/bus_guard.h"
 #include "dedup/base/checksum.h"
@@ -27,6 +30,24 @@ bool is_gap(LmdbTreeCursor before, std::string_view key) {
   if (found != Found::kRow) return found == Found::kEnd;
   std::string_view value = before.value();
   return before.key() < key && take_sum(before.key(), value);
+}
+
+/// Another shared, read-only map of `bytes` of the same file; nullptr if there is none. By proc(5).
+void* other_map(int file, const void* own, uint64_t bytes) {
+  struct stat status {};
+  if (::fstat(file, &status) != 0) return nullptr;
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    unsigned long from = 0, to = 0, inode = 0;
+    char access[5] = {};
+    if (std::sscanf(line.c_str(), "%lx-%lx %4s %*x %*s %lu", &from, &to, access, &inode) != 4)
+      continue;
+    void* const at = reinterpret_cast<void*>(from);
+    if (std::string_view(access) == "r--s" && inode == status.st_ino && to - from == bytes &&
+        at != own)
+      return at;
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -55,12 +76,19 @@ int PageMap::open(const std::string& directory, uint64_t bytes) {
   if (map == MAP_FAILED) return errno;
   map_ = static_cast<const uint8_t*>(map);
   bytes_ = bytes;
+  of_lmdb_ = other_map(file.get(), map, bytes);
   return 0;
 }
 
 void PageMap::close() {
   if (map_ != nullptr) (void)::munmap(const_cast<uint8_t*>(map_), bytes_);
   map_ = nullptr;
+}
+
+// A file's shared, read-only map loses nothing by it.
+void PageMap::let_go() const {
+  if (map_ != nullptr) (void)::madvise(const_cast<uint8_t*>(map_), bytes_, MADV_DONTNEED);
+  if (of_lmdb_ != nullptr) (void)::madvise(of_lmdb_, bytes_, MADV_DONTNEED);
 }
 
 // Damage.
@@ -90,6 +118,7 @@ Result<bool> CheckedCursor::move(const Move& move_to) {
   if (!survives_bus_error([&] { found = move_to(); })) {
     return Error(Errc::kIo, "reading the database: the disk failed");
   }
+  if (pages_->turned_over()) map_->let_go();
   if (found != Found::kDamaged) return found == Found::kRow;
   return damage_->found("page " + std::to_string(at_.page()) + " or a row in it");
 }

@@ -28,11 +28,15 @@ class PageMap {
   /// `bytes` of address space, in place of what was there; nobody reads meanwhile. An errno, or 0.
   int open(const std::string& directory, uint64_t bytes);
   const uint8_t* data() const { return map_; }
+  /// What was read of the file, here and in LMDB's map, no longer counts as this process's memory;
+  /// whoever reads it again finds it in the page cache. Others may read meanwhile.
+  void let_go() const;
 
  private:
   void close();
   const uint8_t* map_ = nullptr;
   uint64_t bytes_ = 0;
+  void* of_lmdb_ = nullptr;  // as long as ours
 };
 
 /// What is known of damage, and who is told of it. Any thread.
@@ -49,11 +53,13 @@ class DatabaseDamage {
 };
 
 /// Finds rows whose sums hold, and proves that others are not there. One thread, within one
-/// transaction.
+/// transaction. However many rows it passes, about CheckedPages::kSlots pages of the map stay
+/// resident.
 class CheckedCursor {
  public:
-  CheckedCursor(const LmdbTree& tree, CheckedPages& pages, DatabaseDamage& damage)
-      : at_(tree, pages), damage_(&damage) {}
+  CheckedCursor(const LmdbTree& tree, const PageMap& map, CheckedPages& pages,
+                DatabaseDamage& damage)
+      : at_(tree, pages), map_(&map), pages_(&pages), damage_(&damage) {}
 
   /// To the first row with a key >= `key`, or the next one; whether there is one. kCorrupt; kIo
   /// where the disk does not give a page.
@@ -69,6 +75,8 @@ class CheckedCursor {
   Result<bool> move(const Move& move_to);
 
   LmdbTreeCursor at_;
+  const PageMap* map_;
+  CheckedPages* pages_;
   DatabaseDamage* damage_;
   std::string_view value_;
 };

@@ -231,7 +231,7 @@ class LmdbKv final : public Kv {
       });
       if (code == 0 && read) {
         return std::unique_ptr<KvView>(std::make_unique<LmdbView>(
-            readers_, transaction, CheckedCursor(tree, checked_, damage_)));
+            readers_, transaction, CheckedCursor(tree, map_, checked_, damage_)));
       }
       readers_.give_back(transaction);
       if (code != 0) return lmdb_error(code, "opening a view of the database");

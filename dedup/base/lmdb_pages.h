@@ -27,10 +27,18 @@ class CheckedPages {
   }
   void insert(uint64_t page, uint64_t head) {
     sums_[page % kSlots].store(head, std::memory_order_relaxed);
+    visited_.fetch_add(1, std::memory_order_relaxed);
+  }
+  /// Whether kSlots pages came in since it said so last.
+  bool turned_over() {
+    return visited_.load(std::memory_order_relaxed) >= kSlots &&
+           visited_.exchange(0, std::memory_order_relaxed) >= kSlots;
   }
 
- private:
   static constexpr size_t kSlots = 32768;
+
+ private:
+  std::atomic<uint64_t> visited_{0};
   const std::unique_ptr<std::atomic<uint64_t>[]> sums_ =
       std::make_unique<std::atomic<uint64_t>[]>(kSlots);
 };

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -232,6 +233,36 @@ TEST_F(Lmdb, PagesThatCannotBeReadAreErrors) {
   }
   EXPECT_EQ(kv->commit({{"key1", "new"}}).error().code(), Errc::kIo);
   EXPECT_EQ(kv->commit({{"key1", "new"}}).error().code(), Errc::kIo) << "for good";
+}
+
+/// What this process has resident of mapped databases, in bytes.
+uint64_t resident_of_maps() {
+  std::ifstream maps("/proc/self/smaps");
+  uint64_t kib = 0;
+  bool of_database = false;
+  for (std::string line; std::getline(maps, line);) {
+    unsigned long number = 0;
+    if (std::sscanf(line.c_str(), "%*x-%lx", &number) == 1)
+      of_database = line.ends_with("/data.mdb");
+    else if (of_database && std::sscanf(line.c_str(), "Rss: %lu kB", &number) == 1)
+      kib += number;
+  }
+  return kib << 10;
+}
+
+TEST_F(Lmdb, HoweverMuchIsReadAndWrittenAPartOfTheMapStaysResident) {
+  auto kv = open_lmdb_kv(directory_.path()).value();
+  for (int i = 0; i < 120'000;) {  // two rows a page
+    KvBatch batch;
+    for (int last = i + 20'000; i < last; i++)
+      batch["key" + std::to_string(i)] = std::string(1900, 'v');
+    ASSERT_TRUE(kv->commit(batch).ok());
+  }
+  const uint64_t size = std::filesystem::file_size(directory_ / "data.mdb");
+  ASSERT_GT(size, 220u << 20);
+  EXPECT_LT(resident_of_maps(), 170u << 20);
+  EXPECT_EQ(contents_of(*kv->view().value()).size(), 120'000u);
+  EXPECT_LT(resident_of_maps(), 170u << 20);
 }
 
 TEST_F(Lmdb, ManyViewsAtOnce) {
