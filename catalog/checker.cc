@@ -171,15 +171,15 @@ class StoreCheck {
   /// That every page of every run is whole; what it says is checked whenever it is used.
   Result<void> check_index() {
     constexpr const char* kIndex = "local/index";
-    constexpr uint64_t kPages = 256;
+    constexpr uint64_t kBuckets = 1024;
     for (const StorageEntry& entry : VARVE_TRY(list_if_there(store_.storage, kIndex))) {
       if (!entry.name.starts_with("run-")) continue;
       const std::string path = std::string(kIndex) + "/" + entry.name;
       auto run = IndexRun::open(store_.storage, path);
       Result<void> whole = run.ok() ? Result<void>() : run.error();
-      for (uint64_t page = 0; whole.ok() && page < (*run)->pages(); page += kPages) {
-        const auto rows = (*run)->read_pages(page, kPages);
-        if (!rows.ok()) whole = rows.error();
+      std::vector<ChunkRow> rows;
+      for (uint64_t first = 0; whole.ok() && first < (*run)->buckets(); first += kBuckets) {
+        whole = (*run)->read_buckets(first, kBuckets, rows);
       }
       // In use, runs are merged and go.
       if (whole.ok() || whole.error().code() == Errc::kNotFound) continue;

@@ -45,6 +45,7 @@ class LazyIndex final : public ChunkIndex {
 
   void add(const PackId&, uint32_t, const std::vector<IndexedChunk>&) override {}
   void add_pack(const PackId&, const PackIndex&) override {}
+  Result<void> add_packs(const std::vector<SealedPack>&) override { return {}; }
   void remove_pack(const PackId&) override {}
   std::vector<PackId> packs_on_disk() override { return {}; }
   Result<void> settle() override { return {}; }

@@ -1,5 +1,7 @@
 #include "dedup/chunk_index.h"
 
+#include <unordered_set>
+
 #include "dedup/chunk_table.h"
 #include "dedup/index_runs.h"
 #include "dedup/pack_numbers.h"
@@ -38,12 +40,33 @@ class LayeredChunkIndex final : public ChunkIndex {
     if (numbers_.state(number) != PackNumbers::State::kOpen) return;
     for (uint32_t segment = 0; segment < index.segments.size(); segment++) {
       if (numbers_.has_segment(number, segment)) continue;
-      const IndexedSegment& row = index.segments[segment];
-      for (uint32_t i = 0; i < row.chunk_count && row.first_chunk + i < index.chunks.size(); i++) {
-        table_.add({ChunkKey::of(index.chunks[row.first_chunk + i].id), number, segment});
-      }
+      visit_rows(number, index, segment, [this](const ChunkRow& row) { table_.add(row); });
     }
     numbers_.set_state(number, PackNumbers::State::kSealed);
+  }
+
+  Result<void> add_packs(const std::vector<SealedPack>& packs) override {
+    if (!runs_) {
+      for (const SealedPack& one : packs) add_pack(one.pack, one.index);
+      return {};
+    }
+    std::lock_guard lock(settling_);
+    std::vector<uint32_t> numbers;
+    std::unordered_set<uint32_t> taken;
+    std::vector<ChunkRow> rows;
+    for (const SealedPack& one : packs) {
+      const uint32_t number = numbers_.number_of(one.pack);
+      if (numbers_.state(number) != PackNumbers::State::kOpen) continue;
+      if (!taken.insert(number).second) continue;
+      numbers.push_back(number);
+      for (uint32_t segment = 0; segment < one.index.segments.size(); segment++) {
+        visit_rows(number, one.index, segment, [&](const ChunkRow& row) { rows.push_back(row); });
+      }
+    }
+    if (numbers.empty()) return {};
+    VARVE_TRY(runs_->add(std::move(rows), numbers));
+    for (uint32_t number : numbers) numbers_.set_state(number, PackNumbers::State::kOnDisk);
+    return {};
   }
 
   void remove_pack(const PackId& pack) override { numbers_.remove(pack); }
@@ -81,6 +104,15 @@ class LayeredChunkIndex final : public ChunkIndex {
   }
 
  private:
+  /// Visits the places of one segment's chunks.
+  template <typename Visit>
+  static void visit_rows(uint32_t number, const PackIndex& index, uint32_t segment, Visit visit) {
+    const IndexedSegment& own = index.segments[segment];
+    for (uint32_t i = 0; i < own.chunk_count && own.first_chunk + i < index.chunks.size(); i++) {
+      visit(ChunkRow{ChunkKey::of(index.chunks[own.first_chunk + i].id), number, segment});
+    }
+  }
+
   Result<void> flush() {
     std::vector<uint32_t> sealed = numbers_.in_state(PackNumbers::State::kSealed);
     if (sealed.empty()) return {};

@@ -1,9 +1,10 @@
 // Which packs hold which chunks: derived from pack indexes, never the truth.
 //
 // Recent packs are in a hash table; older ones in immutable sorted runs under local/index/, each
-// with a filter, merged in tiers (O'Neil et al., "The Log-Structured Merge-Tree", 1996), so that
-// cost does not grow with the store. Any thread. Losing or damaging a run costs a rebuild from pack
-// indexes, never wrong data: every chunk that is read is checked against its id.
+// with a table of filters in memory, merged in tiers (O'Neil et al., "The Log-Structured
+// Merge-Tree", 1996), so that cost hardly grows with the store. Any thread. Losing or damaging a
+// run costs a rebuild from pack indexes, never wrong data: every chunk that is read is checked
+// against its id.
 #pragma once
 
 #include <memory>
@@ -34,6 +35,14 @@ class ChunkIndex {
                    const std::vector<IndexedChunk>& chunks) = 0;
   /// The pack is sealed: its chunks may go to a run. Adds what was not added by segments.
   virtual void add_pack(const PackId& pack, const PackIndex& index) = 0;
+  /// Many sealed packs at once, as a rebuild finds them: past memory, into a run of their own, if
+  /// the index has runs; durable on return. Those that are known are passed over. After an error
+  /// they may be given again, to add_pack too. One caller at a time.
+  struct SealedPack {
+    PackId pack;
+    PackIndex index;
+  };
+  virtual Result<void> add_packs(const std::vector<SealedPack>& packs) = 0;
   /// The pack is gone: nothing points there any more.
   virtual void remove_pack(const PackId& pack) = 0;
   /// Packs that are whole in the runs on disk, and so need not be added after opening. Who opens an

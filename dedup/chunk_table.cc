@@ -2,7 +2,9 @@
 
 #include <endian.h>
 
+#include <algorithm>
 #include <bit>
+#include <numeric>
 
 namespace varve {
 namespace {
@@ -14,12 +16,46 @@ size_t capacity_for(size_t rows) {
   return std::max(kSlotsMin, std::bit_ceil(rows + rows / 3 + 1));
 }
 
+using RowIterator = std::vector<ChunkRow>::iterator;
+
+/// Stable. What is as good as random has few rows here; a chunk that lies in thousands of packs
+/// brings as many.
+void sort_few(RowIterator begin, RowIterator end) {
+  constexpr ptrdiff_t kFew = 32;
+  const auto by_key = [](const ChunkRow& a, const ChunkRow& b) { return a.key < b.key; };
+  if (end - begin > kFew) return std::stable_sort(begin, end, by_key);
+  for (RowIterator at = begin + 1; at != end; ++at) {
+    const ChunkRow row = *at;
+    RowIterator to = at;
+    for (; to != begin && row.key < (to - 1)->key; --to) *to = *(to - 1);
+    *to = row;
+  }
+}
+
 }  // namespace
 
 ChunkKey ChunkKey::of(const ChunkId& id) {
   uint64_t halves[2];
   std::memcpy(halves, id.bytes.data(), sizeof halves);
   return {be64toh(halves[0]), be64toh(halves[1])};
+}
+
+void sort_rows(std::vector<ChunkRow>& rows) {
+  // Keys are uniformly distributed: their first bits tell the place but for a few neighbours.
+  const int bits = std::clamp(static_cast<int>(std::bit_width(rows.size())) - 3, 1, 24);
+  const auto part_of = [bits](const ChunkRow& row) { return row.key.high >> (64 - bits); };
+  std::vector<uint64_t> begin((size_t{1} << bits) + 1);
+  for (const ChunkRow& row : rows) begin[part_of(row) + 1]++;
+  std::partial_sum(begin.begin(), begin.end(), begin.begin());
+  std::vector<ChunkRow> sorted(rows.size());
+  std::vector<uint64_t> next(begin);
+  for (const ChunkRow& row : rows) sorted[next[part_of(row)]++] = row;
+  for (size_t part = 0; part + 1 < begin.size(); part++) {
+    if (begin[part + 1] - begin[part] < 2) continue;
+    sort_few(sorted.begin() + static_cast<ptrdiff_t>(begin[part]),
+             sorted.begin() + static_cast<ptrdiff_t>(begin[part + 1]));
+  }
+  rows = std::move(sorted);
 }
 
 template <typename Visit>

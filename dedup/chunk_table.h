@@ -31,6 +31,9 @@ struct ChunkRow {
 };
 static_assert(sizeof(ChunkRow) == 24);
 
+/// By key; rows of one key stay in their order. Takes as much memory again for a moment.
+void sort_rows(std::vector<ChunkRow>& rows);
+
 class ChunkTable {
  public:
   void add(const ChunkRow& row);

@@ -5,6 +5,7 @@
 #include "dedup/base/checksum.h"
 #include "dedup/base/codec.h"
 #include "dedup/base/log.h"
+#include "dedup/index_merge.h"
 
 namespace varve {
 namespace {
@@ -12,7 +13,6 @@ namespace {
 constexpr size_t kRemovedBytesMax = 256 << 20;
 constexpr size_t kTierWidth = 4;
 constexpr uint64_t kSmallestTierRows = 16384;
-constexpr uint64_t kMergePages = 64;
 
 /// Runs of one tier differ by less than kTierWidth in size.
 int tier_of(uint64_t rows) {
@@ -20,28 +20,6 @@ int tier_of(uint64_t rows) {
   for (uint64_t limit = kSmallestTierRows; rows > limit; limit *= kTierWidth) tier++;
   return tier;
 }
-
-/// The rows of one run in order, for merging.
-class RunCursor {
- public:
-  explicit RunCursor(const IndexRun& run) : run_(run) {}
-  Result<bool> load() {
-    if (at_ < rows_.size()) return true;
-    if (page_ >= run_.pages()) return false;
-    rows_ = VARVE_TRY(run_.read_pages(page_, kMergePages));
-    page_ += kMergePages;
-    at_ = 0;
-    return !rows_.empty();
-  }
-  const ChunkRow& row() const { return rows_[at_]; }
-  void next() { at_++; }
-
- private:
-  const IndexRun& run_;
-  std::vector<ChunkRow> rows_;
-  size_t at_ = 0;
-  uint64_t page_ = 0;
-};
 
 }  // namespace
 
@@ -152,12 +130,14 @@ Result<std::optional<ChunkPlace>> IndexRuns::find(const ChunkKey& key) {
   std::shared_ptr<const List> runs = list();
   std::optional<ChunkPlace> place;
   std::optional<Error> damage;
+  // Each run may cost a miss of the cache: they are waited for together.
+  for (const HeldPtr& held : *runs) held->run->prefetch(key);
   for (const HeldPtr& held : *runs) {
+    if (!held->run->may_hold(key)) continue;
     Result<void> found = held->run->find(key, [&](const ChunkRow& row) {
-      uint32_t number = held->numbers[row.pack];
-      if (numbers_.is_gone(number)) return false;
-      place = ChunkPlace{numbers_.pack(number), row.segment};
-      return true;
+      const std::optional<PackId> pack = numbers_.present(held->numbers[row.pack]);
+      if (pack) place = ChunkPlace{*pack, row.segment};
+      return pack.has_value();
     });
     if (place) return place;
     if (found.ok()) continue;
@@ -194,20 +174,21 @@ std::vector<PackId> IndexRuns::take_lost_packs() {
 Result<void> IndexRuns::add(std::vector<ChunkRow> rows, const std::vector<uint32_t>& numbers) {
   std::shared_ptr<const List> runs = list();
   uint64_t next = runs->empty() ? 1 : runs->front()->run->range().last + 1;
-  std::map<uint32_t, uint32_t> places;
+  std::vector<uint32_t> places;  // by number less the least
+  const uint32_t least = *std::min_element(numbers.begin(), numbers.end());
   std::vector<PackId> packs;
   for (uint32_t number : numbers) {
-    places.emplace(number, static_cast<uint32_t>(packs.size()));
+    if (places.size() <= number - least) places.resize(number - least + 1, kNoPack);
+    places[number - least] = static_cast<uint32_t>(packs.size());
     packs.push_back(numbers_.pack(number));
   }
-  // Reversed, a key's newer rows come first, and the stable sort leaves them so.
+  // Reversed, a key's newer rows come first, and the sort leaves them so.
   std::reverse(rows.begin(), rows.end());
-  std::stable_sort(rows.begin(), rows.end(),
-                   [](const ChunkRow& a, const ChunkRow& b) { return a.key < b.key; });
+  sort_rows(rows);
   auto writer = VARVE_TRY(
       IndexRunWriter::create(storage_, directory_, {next, next}, std::move(packs), rows.size()));
   for (ChunkRow row : rows) {
-    row.pack = places.at(row.pack);
+    row.pack = places[row.pack - least];
     VARVE_TRY(writer->add(row));
   }
   auto held = std::make_shared<Held>();
@@ -270,58 +251,47 @@ Result<void> IndexRuns::drop_empty() {
 }
 
 Result<void> IndexRuns::merge_newest(const List& runs, size_t count) {
-  List parts(runs.begin(), runs.begin() + static_cast<ptrdiff_t>(count));
-  std::map<uint32_t, uint32_t> kept;
+  const List old(runs.begin(), runs.begin() + static_cast<ptrdiff_t>(count));
+  std::vector<MergedPart> parts;
   std::vector<uint32_t> numbers;
-  for (const HeldPtr& part : parts) {
-    for (uint32_t number : part->numbers) {
+  // After a crash a pack may be in two runs, under one number.
+  std::unordered_map<uint32_t, uint32_t> places;
+  for (const HeldPtr& held : old) {
+    MergedPart part{held->run, {}};
+    for (uint32_t number : held->numbers) {
+      part.packs.push_back(kNoPack);
       if (numbers_.is_gone(number)) continue;
-      if (kept.emplace(number, static_cast<uint32_t>(numbers.size())).second)
-        numbers.push_back(number);
+      const auto [place, is_new] = places.emplace(number, static_cast<uint32_t>(numbers.size()));
+      if (is_new) numbers.push_back(number);
+      part.packs.back() = place->second;
     }
+    parts.push_back(std::move(part));
   }
   HeldPtr merged;
   if (!numbers.empty()) {
     auto held = std::make_shared<Held>();
-    held->run = VARVE_TRY(write_merged(parts, kept));
+    held->run = VARVE_TRY(write_merged(old, parts, numbers));
     held->numbers = std::move(numbers);
     merged = std::move(held);
   }
-  replace(parts, merged);
-  for (const HeldPtr& part : parts) VARVE_TRY(storage_.unlink(part->run->path()));
+  replace(old, merged);
+  for (const HeldPtr& held : old) VARVE_TRY(storage_.unlink(held->run->path()));
   return {};
 }
 
-Result<std::shared_ptr<IndexRun>> IndexRuns::write_merged(
-    const List& parts, const std::map<uint32_t, uint32_t>& kept) {
-  std::vector<PackId> packs(kept.size());
-  for (auto [number, place] : kept) packs[place] = numbers_.pack(number);
+Result<std::shared_ptr<IndexRun>> IndexRuns::write_merged(const List& old,
+                                                          const std::vector<MergedPart>& parts,
+                                                          const std::vector<uint32_t>& numbers) {
+  std::vector<PackId> packs;
+  for (uint32_t number : numbers) packs.push_back(numbers_.pack(number));
   uint64_t rows = 0;
-  std::vector<RunCursor> cursors;
-  for (const HeldPtr& part : parts) {
-    rows += part->run->rows();
-    cursors.emplace_back(*part->run);
-  }
-  RunRange range{parts.back()->run->range().first, parts.front()->run->range().last};
+  for (const MergedPart& part : parts) rows += part.run->rows();
+  const RunRange range{old.back()->run->range().first, old.front()->run->range().last};
   auto writer =
       VARVE_TRY(IndexRunWriter::create(storage_, directory_, range, std::move(packs), rows));
-  for (;;) {
-    // The newest run with the least key: of equal keys its rows come first.
-    size_t least = cursors.size();
-    for (size_t i = 0; i < cursors.size(); i++) {
-      Result<bool> loaded = cursors[i].load();
-      if (!loaded.ok() && loaded.error().code() == Errc::kCorrupt) lose(parts[i], loaded.error());
-      if (!VARVE_TRY(std::move(loaded))) continue;
-      if (least == cursors.size() || cursors[i].row().key < cursors[least].row().key) least = i;
-    }
-    if (least == cursors.size()) return writer->finish();
-    ChunkRow row = cursors[least].row();
-    cursors[least].next();
-    auto place = kept.find(parts[least]->numbers[row.pack]);
-    if (place == kept.end()) continue;
-    row.pack = place->second;
-    VARVE_TRY(writer->add(row));
-  }
+  VARVE_TRY(
+      merge_runs(parts, *writer, [&](size_t part, const Error& error) { lose(old[part], error); }));
+  return writer->finish();
 }
 
 Result<void> IndexRuns::save_removed() {

@@ -7,7 +7,6 @@
 // made of, opening removes those.
 #pragma once
 
-#include <map>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -15,7 +14,7 @@
 #include <vector>
 
 #include "dedup/chunk_index.h"
-#include "dedup/index_run.h"
+#include "dedup/index_merge.h"
 #include "dedup/pack_numbers.h"
 
 namespace varve {
@@ -62,8 +61,9 @@ class IndexRuns {
   size_t runs_to_merge(const List& runs) const;
   Result<void> drop_empty();
   Result<void> merge_newest(const List& runs, size_t count);
-  Result<std::shared_ptr<IndexRun>> write_merged(const List& parts,
-                                                 const std::map<uint32_t, uint32_t>& kept);
+  Result<std::shared_ptr<IndexRun>> write_merged(const List& old,
+                                                 const std::vector<MergedPart>& parts,
+                                                 const std::vector<uint32_t>& numbers);
   void replace(const List& old, HeldPtr merged);
   void lose(const HeldPtr& held, const Error& error);
 

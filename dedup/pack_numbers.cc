@@ -22,6 +22,13 @@ PackId PackNumbers::pack(uint32_t number) const {
   return packs_[number - 1].id;
 }
 
+std::optional<PackId> PackNumbers::present(uint32_t number) const {
+  std::shared_lock lock(mutex_);
+  const Pack& pack = packs_[number - 1];
+  if (pack.state == State::kGone) return std::nullopt;
+  return pack.id;
+}
+
 PackNumbers::State PackNumbers::state(uint32_t number) const {
   std::shared_lock lock(mutex_);
   return packs_[number - 1].state;

@@ -30,6 +30,8 @@ class PackNumbers {
   uint32_t gone_number(const PackId& pack);
 
   PackId pack(uint32_t number) const;
+  /// nullopt if it is gone.
+  std::optional<PackId> present(uint32_t number) const;
   State state(uint32_t number) const;
   bool is_gone(uint32_t number) const { return state(number) == State::kGone; }
   /// Unless it is gone meanwhile.

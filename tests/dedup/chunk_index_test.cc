@@ -193,6 +193,83 @@ TEST_F(ChunkIndexTest, RunsAreMergedInTiers) {
   }
 }
 
+TEST_F(ChunkIndexTest, ManyPacksGoToOneRunAtOnce) {
+  open();
+  auto ids = many_ids(random_, 900);
+  std::vector<ChunkIndex::SealedPack> packs;
+  for (uint32_t pack = 0; pack < 30; pack++) {
+    const auto first = ids.begin() + 30 * pack;
+    packs.push_back({pack_id(pack + 1), pack_of({first, first + 30})});
+  }
+  index_->add_pack(pack_id(7), packs[6].index);
+  ASSERT_TRUE(index_->settle().ok());
+  ASSERT_TRUE(index_->add_packs(packs).ok());
+  EXPECT_EQ(index_->figures().chunks_in_memory, 0u);
+  EXPECT_EQ(index_->figures().chunks_in_runs, 900u) << "no pack twice";
+  EXPECT_EQ(runs().size(), 2u);
+  ASSERT_TRUE(index_->add_packs(packs).ok());
+  EXPECT_EQ(runs().size(), 2u);
+  packs.assign(2, {pack_id(31), pack_of({ids[0]})});
+  ASSERT_TRUE(index_->add_packs(packs).ok());
+  EXPECT_EQ(index_->figures().chunks_in_runs, 901u) << "nor given twice";
+  index_->remove_pack(pack_id(31));
+  ASSERT_TRUE(index_->settle().ok());
+  open();
+  EXPECT_EQ(on_disk().size(), 30u);
+  for (size_t i = 0; i < ids.size(); i++) {
+    const auto pack = static_cast<uint32_t>(i / 30 + 1),
+               segment = static_cast<uint32_t>(i % 30 / 8);
+    ASSERT_EQ(find(ids[i]), (ChunkPlace{pack_id(pack), segment}));
+  }
+}
+
+TEST_F(ChunkIndexTest, ManyPacksOnAFullDiskMayBeAddedToMemory) {
+  open();
+  auto ids = many_ids(random_, 1000);
+  const std::vector<ChunkIndex::SealedPack> packs{{pack_id(1), pack_of(ids)}};
+  storage_.set_capacity(10000);
+  EXPECT_EQ(index_->add_packs(packs).error().code(), Errc::kNoSpace);
+  EXPECT_EQ(find(ids[0]), std::nullopt);
+  index_->add_pack(pack_id(1), packs[0].index);
+  EXPECT_EQ(find(ids[0])->pack, pack_id(1));
+}
+
+TEST_F(ChunkIndexTest, APackInTwoRunsAfterACrashIsMergedToOne) {
+  // Removed and added again, and the power went before the removal was stored: both runs name it.
+  open();
+  auto ids = many_ids(random_, 50);
+  index_->add_pack(pack_id(1), pack_of(ids));
+  ASSERT_TRUE(index_->settle().ok());
+  index_->remove_pack(pack_id(1));
+  ASSERT_TRUE(index_->add_packs({{pack_id(1), pack_of(ids)}}).ok());
+  open();
+  EXPECT_EQ(runs().size(), 2u);
+  for (uint32_t pack = 2; pack <= 3; pack++) {
+    index_->add_pack(pack_id(pack), pack_of(many_ids(random_, 50)));
+    ASSERT_TRUE(index_->settle().ok());
+  }
+  EXPECT_EQ(runs().size(), 1u);
+  EXPECT_EQ(index_->packs_on_disk().size(), 3u) << "none twice";
+  for (const ChunkId& id : ids) ASSERT_EQ(find(id)->pack, pack_id(1));
+}
+
+TEST_F(ChunkIndexTest, KeysFarFromUniformAreFoundToo) {
+  // Ids are keyed hashes; but nothing may break where they are not.
+  open();
+  std::vector<ChunkId> ids(3000);
+  for (size_t i = 0; i < ids.size(); i++) {
+    ids[i].bytes[0] = i % 3 == 0 ? 0 : 255;
+    ids[i].bytes[7] = static_cast<uint8_t>(i);
+    ids[i].bytes[15] = static_cast<uint8_t>(i >> 8);
+  }
+  ASSERT_TRUE(index_->add_packs({{pack_id(1), pack_of(ids)}}).ok());
+  open();
+  for (size_t i = 0; i < ids.size(); i++) {
+    ASSERT_EQ(find(ids[i]), (ChunkPlace{pack_id(1), static_cast<uint32_t>(i / 8)}));
+  }
+  EXPECT_EQ(find(chunk_id(random_)), std::nullopt);
+}
+
 TEST_F(ChunkIndexTest, FlippedBitAnywhereIsNeverBelieved) {
   open();
   auto ids = many_ids(random_, 1000);
@@ -292,6 +369,19 @@ class Model {
     packs[pack] = chosen;
     index.add_pack(pack, pack_of({chosen.begin(), chosen.end()}));
   }
+  void add_random_packs(ChunkIndex& index) {
+    std::vector<ChunkIndex::SealedPack> sealed;
+    for (uint64_t i = 1 + random() % 4; i > 0; i--) {
+      std::set<ChunkId> chosen;
+      for (uint64_t j = random() % 60; j > 0; j--) chosen.insert(pool[random() % pool.size()]);
+      const PackId pack = pack_id(next_pack++);
+      packs[pack] = chosen;
+      sealed.push_back({pack, pack_of({chosen.begin(), chosen.end()})});
+    }
+    // A caller whose disk failed gives them to memory.
+    if (index.add_packs(sealed).ok()) return;
+    for (const ChunkIndex::SealedPack& one : sealed) index.add_pack(one.pack, one.index);
+  }
   void remove_random_pack(ChunkIndex& index) {
     if (packs.empty()) return;
     auto at = packs.begin();
@@ -348,6 +438,9 @@ TEST_F(ChunkIndexTest, EqualsAModel) {
         open();
         model.bring_up_to_date(*index_);
         break;
+      case 4:
+        model.add_random_packs(*index_);
+        break;
       default:
         model.add_random_pack(*index_);
         break;
@@ -369,6 +462,7 @@ TEST(ChunkIndexPowerCut, AtAnyMomentLeavesAnIndexThatIsRight) {
     for (int step = 0; step < 40; step++) {
       model.add_random_pack(*index);
       if (step % 5 == 4) model.remove_random_pack(*index);
+      if (step % 7 == 6) model.add_random_packs(*index);
       if (!index->settle().ok()) break;
     }
     index.reset();

@@ -9,47 +9,49 @@
 namespace varve {
 namespace {
 
-constexpr size_t kRunHeaderBytes = 64;
-constexpr size_t kRunRowBytes = 24;
-constexpr uint64_t kPagesMax = 4;
+constexpr uint64_t kRunRowsMax = 512, kRunPacksMax = 16, kRunBucketsMax = 64;
 constexpr const char* kRunFolder = "index";
 
-/// The fields of a run's header, as index_run.cc codes them.
+/// The fields of a run's header, as index_run.cc codes them; small, so that the bytes suffice.
 struct RunFields {
-  uint64_t first = 0, last = 0, rows = 0;
-  uint32_t packs = 0, filter_blocks = 0;
-
-  uint64_t pages() const {
-    return std::min(kPagesMax,
-                    rows / IndexRun::kRowsPerPage + (rows % IndexRun::kRowsPerPage != 0));
-  }
+  uint64_t first = 0, last = 0, rows = 0, buckets = 0, packs = 0;
 };
 
-uint64_t run_page_hash(ByteView page, uint64_t number, uint64_t last) {
-  return xxh3(page.subspan(8), number * 0x9e3779b97f4a7c15U ^ last);
+/// So many bytes of the input; zeros where it is at its end.
+Bytes taken(Decoder& in, uint64_t count) {
+  const ByteView there = in.raw(static_cast<size_t>(std::min<uint64_t>(in.remaining(), count)));
+  Bytes bytes(there.begin(), there.end());
+  bytes.resize(static_cast<size_t>(count));
+  return bytes;
 }
 
-/// A whole run: header page, pages of `rows` (padded), and the tables, every checksum right.
-Bytes whole_run(const RunFields& fields, Decoder& in) {
-  Encoder pages;
-  for (uint64_t i = 0; i < fields.pages(); i++) {
-    const uint64_t count =
-        std::min<uint64_t>(IndexRun::kRowsPerPage, fields.rows - i * IndexRun::kRowsPerPage);
-    const ByteView rows = in.raw(std::min<size_t>(in.remaining(), count * kRunRowBytes));
-    Bytes page = Encoder().u64(0).raw(rows).take();
-    page.resize(IndexRun::kPageBytes);
-    const Bytes hash = Encoder().u64(run_page_hash(page, i, fields.last)).take();
-    std::copy(hash.begin(), hash.end(), page.begin());
-    pages.raw(page);
+/// The hashes of buckets whose rows lie where their lines say, as far as there are such rows.
+void mend_bucket_hashes(const RunFields& fields, ByteView rows, Bytes& table) {
+  for (uint64_t bucket = 0; bucket < table.size() / BucketTable::kLineBytes; bucket++) {
+    const size_t line = static_cast<size_t>(bucket) * BucketTable::kLineBytes;
+    const uint64_t place = Decoder(ByteView(table).subspan(line + 48, 8)).u64();
+    const uint64_t begin = (place >> 16) * IndexRun::kRowBytes;
+    const uint64_t length = (place & 0xffff) * IndexRun::kRowBytes;
+    if (begin > rows.size() || length > rows.size() - begin) continue;
+    const uint64_t seed = bucket * 0x9e3779b97f4a7c15U ^ fields.last;
+    const Bytes hash = Encoder().u64(xxh3(rows.subspan(begin, length), seed)).take();
+    std::copy(hash.begin(), hash.end(), table.begin() + static_cast<ptrdiff_t>(line + 56));
   }
-  const ByteView tail = in.raw(in.remaining());
+}
+
+/// A whole run: header page, rows, packs and table, every checksum right.
+Bytes whole_run(const RunFields& fields, Decoder& in) {
+  const Bytes rows = taken(in, std::min(kRunRowsMax, fields.rows) * IndexRun::kRowBytes);
+  const Bytes packs = taken(in, std::min(kRunPacksMax, fields.packs) * PackId::kSize);
+  Bytes table = taken(in, std::min(kRunBucketsMax, fields.buckets) * BucketTable::kLineBytes);
+  mend_bucket_hashes(fields, rows, table);
   Encoder header;
-  header.raw(as_bytes("VRVRUN1\n")).u64(fields.first).u64(fields.last).u64(fields.rows);
-  header.u32(fields.packs).u32(fields.filter_blocks).u64(xxh3(tail)).u64(0).u64(0);
+  header.raw(as_bytes("VRVRUN2\n")).u64(fields.first).u64(fields.last).u64(fields.rows);
+  header.u64(fields.buckets).u64(fields.packs).u64(xxh3(packs)).u64(xxh3(table)).u64(0).u64(0);
   header.u64(xxh3(header.view()));
   Bytes first = header.take();
-  first.resize(IndexRun::kPageBytes);
-  return Encoder().raw(first).raw(pages.view()).raw(tail).take();
+  first.resize(IndexRun::kHeaderPageBytes);
+  return Encoder().raw(first).raw(rows).raw(packs).raw(table).take();
 }
 
 std::string run_path(const RunFields& fields) {
@@ -62,9 +64,9 @@ std::string run_path(const RunFields& fields) {
 }
 
 bool check_rows(const IndexRun& run) {
-  const Result<std::vector<ChunkRow>> rows = run.read_pages(0, run.pages());
-  if (!rows.ok()) return false;
-  for (const ChunkRow& row : *rows) {
+  std::vector<ChunkRow> rows;
+  if (!run.read_buckets(0, run.buckets(), rows).ok()) return false;
+  for (const ChunkRow& row : rows) {
     expect_that(row.pack < run.packs().size(), "a row of no pack");
     (void)run.find(row.key, [&](const ChunkRow& found) {
       expect_that(found.key == row.key && found.pack < run.packs().size(), "another chunk's row");
@@ -74,15 +76,15 @@ bool check_rows(const IndexRun& run) {
   return true;
 }
 
-// Input: first u64, last u64, rows u64, packs u32, filter's blocks u32, pages' rows, tables.
+// Input: first, last, rows, buckets, packs: u64 each; rows, packs' ids, table.
 bool run_index_run(ByteView input) {
   Decoder in(input);
   RunFields fields;
   fields.first = in.u64();
   fields.last = in.u64();
   fields.rows = in.u64();
-  fields.packs = in.u32();
-  fields.filter_blocks = in.u32();
+  fields.buckets = in.u64();
+  fields.packs = in.u64();
   SimulatedStorage storage;
   (void)storage.make_directories(kRunFolder);
   (void)write_whole(storage, run_path(fields), whole_run(fields, in));
@@ -94,17 +96,22 @@ bool run_index_run(ByteView input) {
 std::vector<Bytes> index_run_seeds() {
   std::vector<Bytes> seeds;
   for (const uint64_t count : {uint64_t{0}, uint64_t{3}, uint64_t{200}}) {
-    ChunkFilter filter(count);
-    Encoder rows, keys;
+    BucketTable table(BucketTable::buckets_for(count));
+    Encoder rows;
+    uint64_t bucket = 0, first = 0;
+    const auto end_buckets = [&](uint64_t next, uint64_t end) {
+      for (; bucket < next; bucket++, first = end) table.set_rows(bucket, {first, end - first, 0});
+    };
     for (uint64_t i = 0; i < count; i++) {
       const ChunkKey key{i << 56, i};
-      filter.add(key);
+      end_buckets(table.bucket_of(key), i);
+      table.add(key);
       rows.u64(key.high).u64(key.low).u32(static_cast<uint32_t>(i % 2)).u32(7);
-      if (i % IndexRun::kRowsPerPage == 0) keys.u64(key.high);
     }
+    end_buckets(table.buckets(), count);
     Encoder run;
-    run.u64(1).u64(4).u64(count).u32(2).u32(static_cast<uint32_t>(filter.blocks()));
-    run.raw(rows.view()).id(PackId{{1}}).id(PackId{{2}}).raw(keys.view()).raw(filter.to_bytes());
+    run.u64(1).u64(4).u64(count).u64(table.buckets()).u64(2);
+    run.raw(rows.view()).id(PackId{{1}}).id(PackId{{2}}).raw(table.bytes());
     seeds.push_back(run.take());
   }
   return seeds;
