@@ -159,7 +159,7 @@ void CheckedPacks::read_bundles(const PackInfo& catalog,
   PackStore packs(store_.storage, store_.keyring, system_random(), WriterId(), metrics);
   packs.add(catalog);
   // A bundle that does not open was reported with its pack; it only makes lines less precise.
-  (void)visit_bundles(catalog, packs, [&](const IndexBundle& bundle) {
+  (void)visit_bundles(catalog, packs, [&](IndexBundle bundle) {
     if (!wanted.contains(bundle.header.pack)) return;
     for (uint32_t i = 0; i < bundle.index.segments.size(); i++) {
       const IndexedSegment& segment = bundle.index.segments[i];

@@ -14,7 +14,7 @@ Result<IndexBundle> bundle_of(ByteView item) {
 }  // namespace
 
 Result<void> visit_bundles(const PackInfo& catalog, PackStore& packs,
-                           const std::function<void(const IndexBundle&)>& visit) {
+                           const std::function<void(IndexBundle)>& visit) {
   const PackIndex content = VARVE_TRY(packs.read_index(catalog.pack));
   for (uint32_t i = 0; i < content.segments.size(); i++) {
     if (content.segments[i].type != SegmentType::kIndexBundle) continue;

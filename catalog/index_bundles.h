@@ -9,6 +9,6 @@ namespace varve {
 
 /// Visits the bundles in a catalog pack.
 Result<void> visit_bundles(const PackInfo& catalog, PackStore& packs,
-                           const std::function<void(const IndexBundle&)>& visit);
+                           const std::function<void(IndexBundle)>& visit);
 
 }  // namespace varve

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "catalog/index_batch.h"
 #include "catalog/index_bundles.h"
 #include "catalog/recovery.h"
 #include "catalog/schema.h"
@@ -24,14 +25,13 @@ struct BundledPacks {
 };
 
 Result<void> read_bundles(const PackInfo& catalog, PackStore& packs, BundledPacks& bundled,
-                          ChunkIndex& index) {
-  return visit_bundles(catalog, packs, [&](const IndexBundle& bundle) {
-    const auto here = bundled.here.find(bundle.header.pack);
+                          IndexBatch& batch) {
+  return visit_bundles(catalog, packs, [&](IndexBundle bundle) {
+    const PackId pack = bundle.header.pack;
+    const auto here = bundled.here.find(pack);
     if (here == bundled.here.end() || here->second != bundle.info.hash) return;
-    bundled.found.insert(bundle.header.pack);
-    if (bundled.indexed.insert(bundle.header.pack).second) {
-      index.add_pack(bundle.header.pack, bundle.index);
-    }
+    bundled.found.insert(pack);
+    if (bundled.indexed.insert(pack).second) batch.add(pack, std::move(bundle.index));
   });
 }
 
@@ -69,12 +69,14 @@ Result<KvBatch> rebuild_packs(const History& history, PackStore& packs, ChunkInd
       index.remove_pack(pack);
     }
   }
+  IndexBatch batch(index);
   for (const PackInfo& catalog : catalogs) {
-    const Result<void> read = read_bundles(catalog, packs, bundled, index);
+    const Result<void> read = read_bundles(catalog, packs, bundled, batch);
     if (!read.ok()) {
       log_warning(pack_path(catalog.pack_class, catalog.hash) + ": " + read.error().message());
     }
   }
+  batch.finish();
   for (const PackInfo& info : packs.sealed_packs()) {
     const bool data = info.pack_class == PackClass::kData;
     if (data && !bundled.found.contains(info.pack)) rows[key::unbundled(info.pack)] = "";

@@ -5,9 +5,12 @@
 
 #include <algorithm>
 #include <set>
+#include <unordered_set>
 
+#include "catalog/index_batch.h"
 #include "catalog/schema.h"
 #include "dedup/base/log.h"
+#include "dedup/store_files.h"
 
 namespace varve {
 
@@ -139,15 +142,18 @@ Result<void> recover_open(const OpenRow& row, PackStore& packs, ChunkIndex& inde
   return {};
 }
 
+std::optional<PackIndex> index_in_pack(const PackInfo& info, PackStore& packs) {
+  Result<PackIndex> content = packs.readable_index(info.pack);
+  if (content.ok()) return std::move(content).value();
+  log_error(pack_path(info.pack_class, info.hash) + " (pack " + info.pack.hex() +
+            "): " + content.error().message());
+  (void)packs.is_missing(info.pack);  // so that its return is seen
+  return std::nullopt;
+}
+
 void index_from_pack(const PackInfo& info, PackStore& packs, ChunkIndex& index) {
-  const Result<PackIndex> content = packs.readable_index(info.pack);
-  if (content.ok()) {
-    index.add_pack(info.pack, *content);
-  } else {
-    log_error(pack_path(info.pack_class, info.hash) + " (pack " + info.pack.hex() +
-              "): " + content.error().message());
-    (void)packs.is_missing(info.pack);  // so that its return is seen
-  }
+  const std::optional<PackIndex> content = index_in_pack(info, packs);
+  if (content) index.add_pack(info.pack, *content);
 }
 
 }  // namespace
@@ -180,22 +186,46 @@ Result<KvBatch> recover_packs(KvView& view, const PackRecovery& recovery) {
   return changes;
 }
 
-void complete_index(PackStore& packs, ChunkIndex& index) {
-  const std::vector<PackId> listed = index.packs_on_disk();
-  const std::set<PackId> indexed(listed.begin(), listed.end());
-  for (const PackId& pack : indexed) {
+namespace {
+
+/// The immutable files that are here, by names, in order: a great store's folders are listed faster
+/// than each pack is asked for. None if they cannot be listed.
+std::vector<StoreFile> files_here(Storage& storage) {
+  Result<StoreFiles> listed = list_store_files(storage);
+  if (!listed.ok()) return {};
+  return std::move(listed).value().files;
+}
+
+bool is_among(const std::vector<StoreFile>& files, const PackInfo& info) {
+  const bool data = info.pack_class == PackClass::kData;
+  const StoreFile file{data ? FileClass::kPack : FileClass::kCatalogPack, info.hash};
+  return std::binary_search(files.begin(), files.end(), file);
+}
+
+}  // namespace
+
+void complete_index(Storage& storage, PackStore& packs, ChunkIndex& index) {
+  const std::vector<StoreFile> here = files_here(storage);
+  std::unordered_set<PackId, IdHash> indexed;
+  for (const PackId& pack : index.packs_on_disk()) {
+    indexed.insert(pack);
     const std::optional<PackInfo> info = packs.find(pack);
-    if (info && !packs.is_missing(pack))
-      continue;  // which remembers it, so that its return is seen
+    // Which remembers it, so that its return is seen; a storage that gives no answer is no reason
+    // to forget a pack.
+    if (info && (is_among(here, *info) || !packs.is_missing(pack))) continue;
     // Else new data would be stored as a reference to what is gone.
     if (info)
       log_warning(fmt::format("pack {} is missing: {}", pack.hex(),
                               pack_path(info->pack_class, info->hash)));
     index.remove_pack(pack);
   }
+  IndexBatch batch(index);
   for (const PackInfo& info : packs.sealed_packs()) {
-    if (!indexed.contains(info.pack)) index_from_pack(info, packs, index);
+    if (indexed.contains(info.pack)) continue;
+    std::optional<PackIndex> content = index_in_pack(info, packs);
+    if (content) batch.add(info.pack, *std::move(content));
   }
+  batch.finish();
 }
 
 void index_packs(const std::vector<PackInfo>& added, PackStore& packs, ChunkIndex& index) {

@@ -91,7 +91,9 @@ Result<void> WorkingCopy::State::name_writer_in_guard() {
 }
 
 WorkingCopy::State::~State() {
-  read_ahead.reset();  // runs what is queued, while all that it needs is there
+  // These run what is queued, while all that it needs is there.
+  indexer.reset();
+  read_ahead.reset();
   snapshotter.reset();
   committer.reset();
   tree.reset();

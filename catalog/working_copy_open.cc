@@ -171,14 +171,16 @@ Result<void> WorkingCopy::State::open_packs() {
   hasher = std::make_unique<Hasher>(*keyring);
   chunker = std::make_unique<Chunker>(*keyring, config.chunker);
   packs = std::make_unique<PackStore>(storage, *keyring, random, history->writer(), metrics);
-  index = VARVE_TRY(open_chunk_index(storage, root, kIndex));
+  index = std::make_unique<LateIndex>([this] { return open_chunk_index(storage, kIndex); });
   const std::unique_ptr<KvView> view = VARVE_TRY(kv->view());
   const std::string closed_row = key::meta(kClosed);
   const bool closed = VARVE_TRY(view->get(closed_row)).has_value();
+  // Here packs go into the index: without one this is no mount.
+  if (!closed || rebuild) VARVE_TRY(index->open());
   KvBatch changes = VARVE_TRY(recover_packs(*view, {*history, *packs, *index, closed || rebuild}));
   if (closed) changes[closed_row] = std::nullopt;
   if (rebuild) changes.merge(VARVE_TRY(rebuild_packs(*history, *packs, *index)));
-  complete_index(*packs, *index);
+  make_index_ready();
   // Of a rebuild nothing is stored before all of it is.
   staged = std::make_unique<StagedKv>(*kv);
   if (rebuild) {
@@ -191,6 +193,13 @@ Result<void> WorkingCopy::State::open_packs() {
     if (!committed.ok()) staged->apply(std::move(changes));
   }
   return {};
+}
+
+/// Beside all that follows, which waits where it needs the index.
+void WorkingCopy::State::make_index_ready() {
+  indexer = world->make_executor("varve-index", 1, 1);
+  index->make_ready(*indexer,
+                    [this](ChunkIndex& opened) { complete_index(storage, *packs, opened); });
 }
 
 Result<void> WorkingCopy::State::open_pipeline() {

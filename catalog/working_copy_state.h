@@ -7,6 +7,7 @@
 #include <set>
 
 #include "catalog/ballast.h"
+#include "catalog/late_index.h"
 #include "catalog/unfold.h"
 #include "catalog/working_copy.h"
 #include "catalog/writer_head.h"
@@ -41,9 +42,9 @@ struct WorkingCopy::State {
   std::unique_ptr<History> history;
   std::unique_ptr<Chunker> chunker;
   std::unique_ptr<Hasher> hasher;
-  std::unique_ptr<Executor> compressors, finisher, read_ahead;
+  std::unique_ptr<Executor> compressors, finisher, read_ahead, indexer;
   std::unique_ptr<PackStore> packs;
-  std::unique_ptr<ChunkIndex> index;
+  std::unique_ptr<LateIndex> index;
   std::unique_ptr<Ingest> ingest;
   std::unique_ptr<Fetch> fetch;
   std::unique_ptr<StagedKv> staged;
@@ -64,6 +65,7 @@ struct WorkingCopy::State {
   Result<void> open_history();
   Result<void> choose_writer();
   Result<void> open_packs();
+  void make_index_ready();
   Result<void> open_pipeline();
   Result<void> open_tree();
   Result<void> rebuild_tree();

@@ -66,12 +66,6 @@ class ChunkIndex {
 /// line.
 Result<std::unique_ptr<ChunkIndex>> open_chunk_index(Storage& storage,
                                                      const std::string& directory);
-/// The same: runs are read through `storage`, so the real path is not needed.
-inline Result<std::unique_ptr<ChunkIndex>> open_chunk_index(Storage& storage,
-                                                            const std::string& /*root*/,
-                                                            const std::string& directory) {
-  return open_chunk_index(storage, directory);
-}
 /// In memory only: for tools and tests.
 std::unique_ptr<ChunkIndex> make_memory_chunk_index();
 
