@@ -3,16 +3,10 @@
 #include "dedup/base/log.h"
 
 namespace varve {
-namespace {
-
-constexpr size_t kChunksAtOnce = 1 << 20;  // some 100 MiB while they are sorted and written
-
-}  // namespace
-
 void IndexBatch::add(const PackId& pack, PackIndex content) {
   chunks_ += content.chunks.size();
   packs_.push_back({pack, std::move(content)});
-  if (chunks_ >= kChunksAtOnce) write_run();
+  if (chunks_ >= chunks_at_once_) write_run();
 }
 
 void IndexBatch::write_run() {

@@ -6,10 +6,12 @@
 
 namespace varve {
 
-/// One thread.
+/// One thread. A run that cannot be written is logged, and its packs go into memory.
 class IndexBatch {
  public:
-  explicit IndexBatch(ChunkIndex& index) : index_(index) {}
+  static constexpr size_t kChunksAtOnce = 1 << 20;  // some 100 MiB while they are sorted, written
+  explicit IndexBatch(ChunkIndex& index, size_t chunks_at_once = kChunksAtOnce)
+      : index_(index), chunks_at_once_(chunks_at_once) {}
 
   void add(const PackId& pack, PackIndex content);
   /// The last call: what is less than a run stays in memory until the index settles.
@@ -19,6 +21,7 @@ class IndexBatch {
   void write_run();
 
   ChunkIndex& index_;
+  const size_t chunks_at_once_;
   std::vector<ChunkIndex::SealedPack> packs_;
   size_t chunks_ = 0;
 };

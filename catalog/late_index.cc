@@ -23,8 +23,11 @@ void LateIndex::open_or_do_without() {
 }
 
 void LateIndex::make_ready(Executor& executor, std::function<void(ChunkIndex&)> complete) {
-  is_promised_ = true;
-  is_ready_ = false;
+  {
+    std::lock_guard lock(mutex_);
+    is_promised_ = true;
+    is_ready_ = false;
+  }
   executor.run([this, complete = std::move(complete)] {
     if (!index_) open_or_do_without();
     if (!failed_) complete(*index_);

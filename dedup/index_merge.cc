@@ -42,29 +42,46 @@ class RunCursor {
   ChunkRow row_;
 };
 
+/// Of equal keys the newest run's row comes first.
+bool comes_before(const RunCursor* a, const RunCursor* b) {
+  if (a->row().key == b->row().key) return a->number() < b->number();
+  return a->row().key < b->row().key;
+}
+
+/// The heap's first has another row, or is another: it sinks to its place.
+void sink_first(std::vector<RunCursor*>& heap) {
+  size_t at = 0;
+  for (size_t child = 1; child < heap.size(); child = 2 * at + 1) {
+    if (child + 1 < heap.size() && comes_before(heap[child + 1], heap[child])) child++;
+    if (comes_before(heap[at], heap[child])) return;
+    std::swap(heap[at], heap[child]);
+    at = child;
+  }
+}
+
 }  // namespace
 
 Result<void> merge_runs(const std::vector<MergedPart>& parts, IndexRunWriter& writer,
                         const std::function<void(size_t part, const Error&)>& damaged) {
-  std::vector<RunCursor> cursors;
   const auto advance = [&](RunCursor& cursor) {
     Result<bool> more = cursor.next();
     if (!more.ok() && more.error().code() == Errc::kCorrupt) damaged(cursor.number(), more.error());
     return more;
   };
-  for (size_t i = 0; i < parts.size(); i++) {
-    RunCursor cursor(parts[i], i);
-    if (VARVE_TRY(advance(cursor))) cursors.push_back(std::move(cursor));
+  std::vector<RunCursor> cursors;
+  for (size_t i = 0; i < parts.size(); i++) cursors.emplace_back(parts[i], i);
+  std::vector<RunCursor*> heap;
+  for (RunCursor& cursor : cursors) {
+    if (VARVE_TRY(advance(cursor))) heap.push_back(&cursor);
   }
-  while (!cursors.empty()) {
-    // Of equal keys the newest run's comes first.
-    size_t least = 0;
-    for (size_t i = 1; i < cursors.size(); i++) {
-      if (cursors[i].row().key < cursors[least].row().key) least = i;
+  std::sort(heap.begin(), heap.end(), comes_before);
+  while (!heap.empty()) {
+    VARVE_TRY(writer.add(heap.front()->row()));
+    if (!VARVE_TRY(advance(*heap.front()))) {
+      heap.front() = heap.back();
+      heap.pop_back();
     }
-    VARVE_TRY(writer.add(cursors[least].row()));
-    if (VARVE_TRY(advance(cursors[least]))) continue;
-    cursors.erase(cursors.begin() + static_cast<ptrdiff_t>(least));
+    sink_first(heap);
   }
   return {};
 }

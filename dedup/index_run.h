@@ -52,7 +52,8 @@ class IndexRun {
     }
     return {};
   }
-  /// The rows of `count` buckets from `bucket` on, for merging; `rows` is written over.
+  /// The rows of `count` buckets from `bucket` on, for merging; `rows` is written over. kCorrupt
+  /// unless they ascend.
   Result<void> read_buckets(uint64_t bucket, uint64_t count, std::vector<ChunkRow>& rows) const;
 
   const std::string& path() const { return path_; }
@@ -81,6 +82,7 @@ class IndexRun {
 
   explicit IndexRun(uint64_t buckets) : table_(buckets) {}
   Result<void> check_bucket(uint64_t bucket, ByteView rows) const;
+  Result<void> load_bucket(uint64_t bucket, ByteView stored, ChunkRow* out) const;
   Error damaged(std::string_view what) const;
 
   std::string path_;

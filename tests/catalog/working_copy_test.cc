@@ -358,6 +358,73 @@ TEST_F(WorkingCopyTest, PacksThatWereMissingAtTheOpeningAreNoticedWhenTheyAreBac
   }
 }
 
+TEST_F(WorkingCopyTest, AnIndexThatTheDiskDoesNotGiveIsAnErrorAndLosesNothing) {
+  const Bytes before = content(1, 300'000), during = content(2, 200'000);
+  file(set("web"), "a", before);
+  close();
+  const std::string unreadable = root + "/local/index/run-" + std::string(32, '7');
+  fs::create_directory(unreadable);
+  open();
+  const Ino web = set("web");
+  const auto found = copy->tree().lookup(web, "a");
+  ASSERT_TRUE(found.ok()) << "names and attributes need no index";
+  const auto extents = copy->tree().extents(found->ino, 0, before.size());
+  const auto chunk = copy->fetch().chunk(extents.value().at(0).chunk);
+  ASSERT_FALSE(chunk.ok());
+  EXPECT_NE(chunk.error().message().find("run-777"), std::string::npos) << chunk.error().message();
+  file(web, "b", during);
+  file(web, "a again", before);
+  commit();
+  EXPECT_EQ(read("web/b"), during);
+  EXPECT_EQ(read("web/a"), before) << "what is written is stored anew";
+  EXPECT_FALSE(copy->finish(at_once).ok()) << "and the end says that the index was not written";
+  copy.reset();
+  fs::remove(unreadable);
+  open();
+  EXPECT_EQ(read("web/a"), before);
+  EXPECT_EQ(read("web/b"), during);
+  close();
+}
+
+TEST_F(WorkingCopyTest, AfterACrashThereIsNoMountWithoutItsIndex) {
+  const Bytes bytes = content(1, 300'000);
+  file(set("web"), "a", bytes);
+  commit();
+  crash();
+  const std::string unreadable = root + "/local/index/run-" + std::string(32, '7');
+  fs::create_directory(unreadable);
+  EXPECT_FALSE(try_open(root).ok());
+  fs::remove(unreadable);
+  open();
+  EXPECT_EQ(read("web/a"), bytes);
+}
+
+TEST_F(WorkingCopyTest, RunsThatAreGoneOrDamagedAreMadeAnewFromThePacks) {
+  const Bytes first = content(1, 300'000), second = content(2, 300'000);
+  file(set("web"), "a", first);
+  close();
+  open();
+  file(set("web"), "b", second);
+  close();
+  for (const bool gone : {true, false}) {
+    SCOPED_TRACE(gone);
+    const auto runs = entries("local/index");
+    ASSERT_FALSE(runs.empty());
+    for (const std::string& name : runs) {
+      const std::string path = root + "/local/index/" + name;
+      if (gone) {
+        fs::remove(path);
+      } else {
+        fs::resize_file(path, fs::file_size(path) - 1);
+      }
+    }
+    open();
+    EXPECT_EQ(read("web/a"), first);
+    EXPECT_EQ(read("web/b"), second);
+    close();
+  }
+}
+
 TEST_F(WorkingCopyTest, ARemovedSetsNameTakesUpItsIdAgainAfterARebuild) {
   file(set("web"), "a", content(1, 1000));
   file(set("db"), "a", content(1, 1000));

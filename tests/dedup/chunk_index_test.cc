@@ -11,6 +11,7 @@
 #include <set>
 #include <thread>
 
+#include "dedup/index_run.h"
 #include "tests/support/simulated_storage.h"
 #include "tests/support/test_seed.h"
 
@@ -223,6 +224,33 @@ TEST_F(ChunkIndexTest, ManyPacksGoToOneRunAtOnce) {
   }
 }
 
+TEST_F(ChunkIndexTest, ManyRunsAreMergedWithTheNewestPlaceFirst) {
+  open();
+  const auto ids = many_ids(random_, 200);
+  std::map<ChunkId, std::vector<uint32_t>> places;  // newest last
+  for (uint32_t pack = 1; pack <= 40; pack++) {
+    std::set<ChunkId> chosen;
+    while (chosen.size() < 20) chosen.insert(ids[random_() % ids.size()]);
+    for (const ChunkId& id : chosen) places[id].push_back(pack);
+    ASSERT_TRUE(index_->add_packs({{pack_id(pack), pack_of({chosen.begin(), chosen.end()})}}).ok());
+  }
+  ASSERT_EQ(runs().size(), 40u);
+  ASSERT_TRUE(index_->settle().ok());
+  ASSERT_EQ(runs().size(), 1u);
+  EXPECT_EQ(index_->figures().chunks_in_runs, 800u);
+  for (uint32_t newest = 40; newest > 0; newest--) {
+    for (auto& [id, packs] : places) {
+      if (packs.empty()) {
+        ASSERT_EQ(find(id), std::nullopt);
+        continue;
+      }
+      ASSERT_EQ(find(id)->pack, pack_id(packs.back()));
+      if (packs.back() == newest) packs.pop_back();
+    }
+    index_->remove_pack(pack_id(newest));
+  }
+}
+
 TEST_F(ChunkIndexTest, ManyPacksOnAFullDiskMayBeAddedToMemory) {
   open();
   auto ids = many_ids(random_, 1000);
@@ -306,6 +334,37 @@ TEST_F(ChunkIndexTest, FlippedBitAnywhereIsNeverBelieved) {
       ASSERT_TRUE(storage_.exists(path).value() || write_whole(storage_, path, whole).ok());
     }
     storage_.repair_all();
+  }
+}
+
+TEST_F(ChunkIndexTest, ARunThatFitsItsHashesButHasNoOrderIsNotMerged) {
+  // The hashes have no key: whoever can write here can make such a run. The rows of its last bucket
+  // are more than a writer holds back.
+  constexpr uint32_t kPackChunks = 20000, kLastBucket = 60000;
+  open();
+  const auto ids = many_ids(random_, 3 * kPackChunks);
+  for (uint32_t pack = 0; pack < 3; pack++) {
+    const auto first = ids.begin() + pack * kPackChunks;
+    index_->add_pack(pack_id(pack + 1), pack_of({first, first + kPackChunks}));
+    ASSERT_TRUE(index_->settle().ok());
+  }
+  index_.reset();
+  auto writer = IndexRunWriter::create(storage_, kDirectory, {4, 4}, {pack_id(4)}, 64).value();
+  for (uint64_t i = 0; i < kLastBucket; i++) {
+    ASSERT_TRUE(writer->add({{UINT64_MAX, i}, 0, 0}).ok());
+  }
+  ASSERT_TRUE(writer->finish().ok());
+  writer = IndexRunWriter::create(storage_, kDirectory, {5, 5}, {pack_id(5)}, 64).value();
+  ASSERT_TRUE(writer->add({{UINT64_MAX, kLastBucket - 1}, 0, 0}).ok());
+  ASSERT_TRUE(writer->add({{0, 0}, 0, 0}).ok());
+  ASSERT_TRUE(writer->finish().ok());
+  open();
+  ASSERT_EQ(on_disk().size(), 5u);
+  ASSERT_TRUE(index_->settle().ok());
+  EXPECT_EQ(runs().size(), 1u);
+  EXPECT_EQ(index_->take_lost_packs(), std::vector<PackId>{pack_id(5)});
+  for (size_t i = 0; i < ids.size(); i += 7) {
+    ASSERT_EQ(find(ids[i])->pack, pack_id(static_cast<uint32_t>(i / kPackChunks + 1)));
   }
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "dedup/base/checksum.h"
+#include "dedup/index_merge.h"
 #include "dedup/index_runs.h"
 #include "tests/fuzz/fuzz_target.h"
 #include "tests/support/simulated_storage.h"
@@ -76,6 +77,24 @@ bool check_rows(const IndexRun& run) {
   return true;
 }
 
+/// What is merged from a run that reads as whole, here twice, is whole too.
+void check_merge(Storage& storage, const std::shared_ptr<IndexRun>& run) {
+  MergedPart part{run, {}};
+  for (uint32_t i = 0; i < run->packs().size(); i++) part.packs.push_back(i);
+  auto writer =
+      IndexRunWriter::create(storage, kRunFolder, run->range(), run->packs(), 2 * run->rows());
+  expect_that(writer.ok(), "no run can be written");
+  const auto merged = merge_runs({part, part}, **writer, [](size_t, const Error&) {});
+  expect_that(merged.ok(), "a whole run is not merged");
+  const auto finished = (*writer)->finish();
+  expect_that(finished.ok() && (*finished)->rows() == 2 * run->rows(), "rows are lost");
+  std::vector<ChunkRow> rows;
+  const auto opened = IndexRun::open(storage, run->path());
+  expect_that(opened.ok() && (*opened)->read_buckets(0, (*opened)->buckets(), rows).ok() &&
+                  rows.size() == 2 * run->rows(),
+              "a merged run is not whole");
+}
+
 // Input: first, last, rows, buckets, packs: u64 each; rows, packs' ids, table.
 bool run_index_run(ByteView input) {
   Decoder in(input);
@@ -89,7 +108,9 @@ bool run_index_run(ByteView input) {
   (void)storage.make_directories(kRunFolder);
   (void)write_whole(storage, run_path(fields), whole_run(fields, in));
   const auto run = IndexRun::open(storage, run_path(fields));
-  return run.ok() && check_rows(**run);
+  if (!run.ok() || !check_rows(**run)) return false;
+  check_merge(storage, *run);
+  return true;
 }
 
 /// A run's tables, or rows, of `count` chunks of two packs.
