@@ -82,4 +82,13 @@ size_t Chunker::cut(ByteView bytes) const {
   return end;
 }
 
+bool Chunker::is_cut_by_content(ByteView chunk) const {
+  if (chunk.size() <= sizes_.minimum) return false;
+  if (chunk.size() >= sizes_.maximum) return chunk.size() == sizes_.maximum;
+  uint64_t hash = 0;
+  for (const uint8_t byte : chunk.last(kWindowBytes)) hash = (hash << 1) + table_[byte];
+  const bool hard = chunk.size() <= normal_point(sizes_.average);
+  return (hash & (hard ? mask_hard_ : mask_easy_)) == 0;
+}
+
 }  // namespace varve

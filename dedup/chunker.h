@@ -19,6 +19,9 @@ class Chunker {
   /// sizes().maximum bytes or reach to the end of the stream; then the last chunk may be shorter
   /// than the minimum.
   size_t cut(ByteView bytes) const;
+  /// Whether `chunk`, which cut() gave once, would be cut there wherever it begins a stream that
+  /// goes on: no end of a stream, no place that was chosen otherwise.
+  bool is_cut_by_content(ByteView chunk) const;
 
   const ChunkerSizes& sizes() const { return sizes_; }
 

@@ -52,7 +52,7 @@ constexpr uint64_t kChunkOverheadBytes = 4 + 36 + 64;
 class IngestStream final : public Ingest::Stream {
  public:
   IngestStream(Ingest::State& state, SegmentType type, Ingest::Access access)
-      : state_(state), type_(type), access_(access) {}
+      : state_(state), type_(type), access_(access), memory_(state.contents) {}
   ~IngestStream() override {
     if (builder_) state_.return_builder(type_, access_, std::move(builder_));
   }
@@ -63,13 +63,50 @@ class IngestStream final : public Ingest::Stream {
     if (!builder_) builder_ = state_.take_builder(type_, access_);
     return *builder_;
   }
+  StreamMemory& memory() { return memory_; }
 
  private:
   Ingest::State& state_;
   const SegmentType type_;
   const Ingest::Access access_;
   std::shared_ptr<SegmentBuilder> builder_;
+  StreamMemory memory_;
 };
+
+/// Puts an item whose id is known.
+Result<Ingest::Put> put_chunk(Ingest::State& state, IngestStream& stream, const IndexedChunk& chunk,
+                              ByteView item) {
+  PendingChunks::Outcome outcome;
+  Ingest::State::Known known;
+  do {
+    const uint64_t generation = state.pending.generation();
+    known = VARVE_TRY(state.look_up(chunk.id));
+    if (known.is_known) {
+      outcome = PendingChunks::Outcome::kKnown;
+    } else {
+      outcome = VARVE_TRY(state.store(stream.builder(), chunk, item, generation));
+    }
+  } while (outcome == PendingChunks::Outcome::kLookAgain);
+  if (stream.type() == SegmentType::kChunks) stream.memory().saw(chunk.id, known.place);
+  const bool is_new = outcome == PendingChunks::Outcome::kInserted;
+  state.raw_bytes.add(item.size());
+  (is_new ? state.chunks_new : state.chunks_known).add();
+  if (is_new) state.new_bytes.add(item.size());
+  return Ingest::Put{chunk.id, item.size(), is_new};
+}
+
+/// The chunk at the front of `bytes`, if it is the one that was expected.
+Result<std::optional<IndexedChunk>> expected_front(Ingest::State& state, IngestStream& stream,
+                                                   ByteView bytes, const Chunker& chunker) {
+  const IndexedChunk* guess = stream.memory().expected();
+  if (guess == nullptr || guess->length > bytes.size()) return std::optional<IndexedChunk>();
+  const ByteView front = bytes.first(guess->length);
+  // This is cheap, and where something else comes it says so already.
+  if (!chunker.is_cut_by_content(front) ||
+      VARVE_TRY(state.hasher.item_id(stream.type(), front)) != guess->id)
+    return std::optional<IndexedChunk>();
+  return std::optional(*guess);
+}
 
 }  // namespace
 
@@ -94,6 +131,9 @@ Ingest::State::State(PackStore& packs, ChunkIndex& index_in, const Hasher& hashe
       raw_bytes(metrics.counter("varve_ingest_raw_bytes_total", "Bytes put")),
       new_bytes(metrics.counter("varve_ingest_new_bytes_total",
                                 "Bytes of chunks stored, before compression")),
+      chunks_expected(metrics.counter("varve_chunks_expected_total",
+                                      "Known chunks that were found where they were expected")),
+      contents(packs),
       pipeline(packs, index_in, pending, compressors, metrics, options) {}
 
 std::shared_ptr<SegmentBuilder> Ingest::State::take_builder(SegmentType type, Access access) {
@@ -142,11 +182,12 @@ Result<void> Ingest::State::admit(SegmentType type, size_t bytes) {
   return {};
 }
 
-Result<bool> Ingest::State::is_known(const ChunkId& id) {
-  if (pending.contains(id)) return true;
+Result<Ingest::State::Known> Ingest::State::look_up(const ChunkId& id) {
+  if (pending.contains(id)) return Known{true, {}};
   const Result<std::optional<ChunkPlace>> place = index.find(id);
   // A damaged run of the index costs space: what it may have known is stored once more.
-  return place.ok() && place->has_value();
+  if (!place.ok() || !*place) return Known{};
+  return Known{true, *place};
 }
 
 Result<PendingChunks::Outcome> Ingest::State::store(SegmentBuilder& builder,
@@ -194,20 +235,18 @@ Result<Ingest::Put> Ingest::put(Stream& stream, ByteView item) {
   VARVE_TRY(state_->pipeline.check());
   const IndexedChunk chunk{VARVE_TRY(state_->hasher.item_id(own.type(), item)),
                            static_cast<uint32_t>(item.size())};
-  PendingChunks::Outcome outcome;
-  do {
-    const uint64_t generation = state_->pending.generation();
-    if (VARVE_TRY(state_->is_known(chunk.id))) {
-      outcome = PendingChunks::Outcome::kKnown;
-    } else {
-      outcome = VARVE_TRY(state_->store(own.builder(), chunk, item, generation));
-    }
-  } while (outcome == PendingChunks::Outcome::kLookAgain);
-  const bool is_new = outcome == PendingChunks::Outcome::kInserted;
-  state_->raw_bytes.add(item.size());
-  (is_new ? state_->chunks_new : state_->chunks_known).add();
-  if (is_new) state_->new_bytes.add(item.size());
-  return Put{chunk.id, is_new};
+  return put_chunk(*state_, own, chunk, item);
+}
+
+Result<Ingest::Put> Ingest::put_front(Stream& stream, ByteView bytes, const Chunker& chunker,
+                                      size_t limit) {
+  auto& own = static_cast<IngestStream&>(stream);
+  VARVE_TRY(state_->pipeline.check());
+  const ByteView allowed = bytes.first(std::min(bytes.size(), limit));
+  const auto expected = VARVE_TRY(expected_front(*state_, own, allowed, chunker));
+  if (!expected) return put(stream, allowed.first(std::min(chunker.cut(bytes), allowed.size())));
+  state_->chunks_expected.add();
+  return put_chunk(*state_, own, *expected, bytes.first(expected->length));
 }
 
 std::optional<Bytes> Ingest::find_pending(const ChunkId& id) {

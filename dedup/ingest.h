@@ -19,6 +19,7 @@
 
 #include "dedup/base/executor.h"
 #include "dedup/chunk_index.h"
+#include "dedup/chunker.h"
 #include "dedup/compressor.h"
 #include "dedup/pack_store.h"
 
@@ -58,9 +59,15 @@ class Ingest {
   /// is new. Blocks for back-pressure.
   struct Put {
     ChunkId id;
+    size_t length = 0;
     bool is_new = false;
   };
   Result<Put> put(Stream& stream, ByteView item);
+  /// Puts the chunk that begins at the front of `bytes`, a window as Chunker::cut wants it; at most
+  /// `limit` of them. What follows known data and was there before is not cut anew: the same cuts
+  /// come out, for less work.
+  Result<Put> put_front(Stream& stream, ByteView bytes, const Chunker& chunker,
+                        size_t limit = SIZE_MAX);
 
   /// The bytes of a chunk that is in no pack yet.
   std::optional<Bytes> find_pending(const ChunkId& id);

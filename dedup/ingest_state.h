@@ -5,6 +5,7 @@
 
 #include "dedup/hasher.h"
 #include "dedup/pack_pipeline.h"
+#include "dedup/stream_memory.h"
 
 namespace varve {
 
@@ -39,7 +40,12 @@ struct Ingest::State {
   /// Takes the chunk into the builder's segment, or says why not.
   Result<PendingChunks::Outcome> store(SegmentBuilder& builder, const IndexedChunk& chunk,
                                        ByteView item, uint64_t generation);
-  Result<bool> is_known(const ChunkId& id);
+  /// Whether the chunk need not be stored, and where it is if that is in a pack.
+  struct Known {
+    bool is_known = false;
+    std::optional<ChunkPlace> place;
+  };
+  Result<Known> look_up(const ChunkId& id);
   Result<void> admit(SegmentType type, size_t bytes);
   Result<void> flush();
   /// Cuts all unfinished segments and sends them on their way; how many there were.
@@ -54,6 +60,8 @@ struct Ingest::State {
   Metric& chunks_known;
   Metric& raw_bytes;
   Metric& new_bytes;
+  Metric& chunks_expected;
+  PackContents contents;
   PendingChunks pending;
   PackPipeline pipeline;
 

@@ -75,10 +75,11 @@ class Flusher::Source final : public RechunkSource {
     return file_.dirty.together(offset, to);
   }
 
-  Result<ChunkId> put(ByteView chunk) override {
-    const Ingest::Put put = VARVE_TRY(parts_.ingest.put(*file_.stream, chunk));
-    if (put.is_new) file_.stored_bytes += chunk.size();
-    return put.id;
+  Result<Front> put_front(ByteView window, size_t limit) override {
+    const Ingest::Put put =
+        VARVE_TRY(parts_.ingest.put_front(*file_.stream, window, parts_.chunker, limit));
+    if (put.is_new) file_.stored_bytes += put.length;
+    return Front{put.id, put.length};
   }
 
   Result<void> replace(FileRange range, std::vector<Extent> extents) override {
@@ -185,7 +186,6 @@ Result<void> Flusher::cut(FileState& file, Depth depth, const std::vector<FileRa
   choose_stream(file, runs);
   const size_t chunk_bytes_max = parts_.chunker.sizes().maximum;
   RechunkOptions options;
-  options.cut = [this](ByteView bytes) { return parts_.chunker.cut(bytes); };
   options.chunk_bytes_max = chunk_bytes_max;
   options.resync_bytes_max = kResyncBytesFactor * chunk_bytes_max;
   options.replace_bytes_max = kReplaceBytesMax;

@@ -106,10 +106,11 @@ bool Rechunk::waits_for_more() const {
   return data_end_ == options_.open_end && window_.size() < options_.chunk_bytes_max;
 }
 
-Result<void> Rechunk::take_chunk(size_t length) {
-  extents_.push_back({position_, length, VARVE_TRY(source_.put(window_.first(length))), 0});
-  window_ = window_.subspan(length);
-  position_ += length;
+Result<void> Rechunk::take_chunk(size_t limit) {
+  const RechunkSource::Front chunk = VARVE_TRY(source_.put_front(window_, limit));
+  extents_.push_back({position_, chunk.length, chunk.id, 0});
+  window_ = window_.subspan(chunk.length);
+  position_ += chunk.length;
   pending_.to = position_;
   if (pending_.length() >= options_.replace_bytes_max) return publish();
   return {};
@@ -136,12 +137,8 @@ Result<void> Rechunk::cut_region() {
       while (next_ < runs_.size() && runs_[next_].from < data_end_) next_++;
       break;
     }
-    size_t length = options_.cut(window_);
-    if (position_ >= covered_to + options_.resync_bytes_max) {
-      length =
-          static_cast<size_t>(std::min<uint64_t>(length, boundary_behind(position_) - position_));
-    }
-    VARVE_TRY(take_chunk(length));
+    const bool resyncs = position_ < covered_to + options_.resync_bytes_max;
+    VARVE_TRY(take_chunk(resyncs ? SIZE_MAX : boundary_behind(position_) - position_));
     while (next_ < runs_.size() && runs_[next_].from < position_)
       covered_to = std::max(covered_to, runs_[next_++].to);
   }

@@ -13,7 +13,6 @@
 // the end of the file: the last chunk before ends there.
 #pragma once
 
-#include <functional>
 #include <span>
 #include <vector>
 
@@ -35,18 +34,23 @@ class RechunkSource {
   /// The dirty bytes from `offset` on that lie together in memory, at most to `to`; none if there
   /// are none. They stay as they are while the slice lives.
   virtual DirtySlice borrow(uint64_t offset, uint64_t to) = 0;
-  virtual Result<ChunkId> put(ByteView chunk) = 0;
+  /// Stores the chunk that begins at the front of `window`, which holds at least chunk_bytes_max or
+  /// reaches to the end of the data; at most `limit` bytes of it. Gives its length too.
+  struct Front {
+    ChunkId id;
+    size_t length = 0;
+  };
+  virtual Result<Front> put_front(ByteView window, size_t limit) = 0;
   /// [from, to) now consists of `extents`.
   virtual Result<void> replace(FileRange range, std::vector<Extent> extents) = 0;
 };
 
 struct RechunkOptions {
-  std::function<size_t(ByteView)> cut;  // Chunker::cut
-  size_t chunk_bytes_max = 0;           // what cut wants to see
-  size_t resync_bytes_max = 0;          // how far behind a run old cuts are looked for
-  size_t replace_bytes_max = 0;         // replace() is called at least that often
-  uint64_t old_size = 0;                // where the committed file ends
-  uint64_t natural_end = UINT64_MAX;    // an end of the committed file that was cut by content
+  size_t chunk_bytes_max = 0;         // what cutting wants to see
+  size_t resync_bytes_max = 0;        // how far behind a run old cuts are looked for
+  size_t replace_bytes_max = 0;       // replace() is called at least that often
+  uint64_t old_size = 0;              // where the committed file ends
+  uint64_t natural_end = UINT64_MAX;  // an end of the committed file that was cut by content
   /// The run that is still being appended to: what follows its last cut by content stays dirty.
   /// UINT64_MAX: none, all is cut.
   uint64_t open_end = UINT64_MAX;
@@ -69,7 +73,7 @@ class Rechunk {
   Result<void> fill_window();
   Result<void> copy_window(uint64_t to);
   uint64_t dirty_end() const;
-  Result<void> take_chunk(size_t length);
+  Result<void> take_chunk(size_t limit);
   Result<void> publish();
   bool is_boundary(uint64_t at) const;
   uint64_t boundary_behind(uint64_t at) const;

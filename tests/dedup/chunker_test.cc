@@ -98,6 +98,23 @@ TEST(Chunker, LengthsLieBetweenTheSizesButForTheLast) {
   }
 }
 
+TEST(Chunker, KnowsItsCutsByTheirEndsAlone) {
+  const ChunkerSizes sizes = sizes_of(16 * kKiB);
+  const Chunker chunker(seeded_keyring(1), sizes);
+  Bytes bytes = random_bytes(8, 700 * kKiB);
+  std::fill_n(bytes.begin() + 200'000, 150 * kKiB, uint8_t{0});  // cut at the maximum
+  size_t begin = 0;
+  for (const size_t end : cuts_of(chunker, bytes)) {
+    const ByteView chunk = ByteView(bytes).subspan(begin, end - begin);
+    if (end < bytes.size()) {
+      ASSERT_TRUE(chunker.is_cut_by_content(chunk));
+    }
+    for (size_t shorter = 1; shorter < chunk.size(); shorter++)
+      ASSERT_FALSE(chunker.is_cut_by_content(chunk.first(shorter)));
+    begin = end;
+  }
+}
+
 TEST(Chunker, TakesShortStreamsWhole) {
   const ChunkerSizes sizes = sizes_of(32 * kKiB);
   const Chunker chunker(seeded_keyring(1), sizes);

@@ -48,17 +48,18 @@ class ToyFile : public RechunkSource {
                      });
   }
   DirtySlice borrow(uint64_t offset, uint64_t to) override { return dirty.together(offset, to); }
-  Result<ChunkId> put(ByteView chunk) override {
+  Result<Front> put_front(ByteView window, size_t limit) override {
+    const ByteView chunk = window.first(std::min(toy_cut(window), limit));
     EXPECT_FALSE(chunk.empty());
     auto known = names.find(Bytes(chunk.begin(), chunk.end()));
-    if (known != names.end()) return known->second;
+    if (known != names.end()) return Front{known->second, chunk.size()};
     ChunkId id;
     uint64_t number = names.size() + 1;
     std::memcpy(id.bytes.data(), &number, sizeof number);
     names.emplace(Bytes(chunk.begin(), chunk.end()), id);
     chunks.emplace(id, Bytes(chunk.begin(), chunk.end()));
     bytes_stored += chunk.size();
-    return id;
+    return Front{id, chunk.size()};
   }
   Result<void> replace(FileRange range, std::vector<Extent> fresh) override {
     cut_out(range.from, range.to);
@@ -102,8 +103,8 @@ class ToyFile : public RechunkSource {
   void flush(bool streaming = false) {
     version = dirty.version();
     dirty.freeze_pieces();
-    RechunkOptions options{toy_cut,        kMaximum,    4 * kMaximum, 16 * kMaximum,
-                           committed_size, natural_end, UINT64_MAX};
+    RechunkOptions options{kMaximum,       4 * kMaximum, 16 * kMaximum,
+                           committed_size, natural_end,  UINT64_MAX};
     if (streaming) options.open_end = model.size();
     Rechunk rechunk(*this, options);
     std::vector<FileRange> runs = dirty.runs();
