@@ -67,10 +67,14 @@ void DirtyExtents::erase_flushed(uint64_t from, uint64_t to, uint64_t version) {
   }
 }
 
-void DirtyExtents::write(uint64_t offset, ByteView data) {
+void DirtyExtents::write(uint64_t offset, ByteView data, std::shared_ptr<const void> memory) {
   if (data.empty()) return;
   erase(offset, offset + data.size());
   version_++;
+  if (memory) {
+    auto block = std::make_shared<Block>(data, std::move(memory));
+    return insert(offset, Piece{std::move(block), 0, data.size(), version_});
+  }
   size_t done = append_to_block(offset, data);
   size_t capacity = 0;
   if (done > 0 || !pieces_.empty()) {
@@ -80,7 +84,7 @@ void DirtyExtents::write(uint64_t offset, ByteView data) {
       // A stream of small writes fills blocks that double, so that neither one small file nor many
       // writes waste memory.
       if (before->first + before->second.length == offset + done)
-        capacity = 2 * before->second.block->memory.size();
+        capacity = 2 * before->second.block->bytes.size();
     }
   }
   while (done < data.size()) {
@@ -100,9 +104,9 @@ size_t DirtyExtents::append_to_block(uint64_t offset, ByteView data) {
   // Only the piece that ends where the block's used part ends may go on there: slices elsewhere in
   // it are being read.
   if (at->first + piece.length != offset || piece.start + piece.length != block.used) return 0;
-  size_t part = std::min(block.memory.size() - block.used, data.size());
+  size_t part = std::min(block.bytes.size() - block.used, data.size());
   if (part == 0) return 0;
-  std::memcpy(block.memory.data() + block.used, data.data(), part);
+  std::memcpy(block.own.data() + block.used, data.data(), part);
   size_t start = block.used;
   block.used += part;
   if (piece.version > frozen_version_) {
@@ -118,7 +122,7 @@ size_t DirtyExtents::append_to_block(uint64_t offset, ByteView data) {
 
 void DirtyExtents::add_block(uint64_t offset, ByteView data, size_t capacity) {
   auto block = std::make_shared<Block>(capacity);
-  std::memcpy(block->memory.data(), data.data(), data.size());
+  std::memcpy(block->own.data(), data.data(), data.size());
   block->used = data.size();
   insert(offset, Piece{std::move(block), 0, data.size(), version_});
 }
@@ -131,8 +135,7 @@ std::vector<DirtySlice> DirtyExtents::read(uint64_t from, uint64_t to) const {
     const Piece& piece = at->second;
     uint64_t begin = std::max(from, at->first), end = std::min(to, at->first + piece.length);
     if (begin >= end) continue;
-    ByteView bytes =
-        piece.block->memory.view().subspan(piece.start + (begin - at->first), end - begin);
+    ByteView bytes = piece.block->bytes.subspan(piece.start + (begin - at->first), end - begin);
     result.push_back({begin, bytes, piece.block});
   }
   return result;
@@ -151,7 +154,7 @@ DirtySlice DirtyExtents::together(uint64_t from, uint64_t to) const {
     if (at->second.block != first.block || at->second.start != start + (end - from)) break;
     end += at->second.length;
   }
-  const ByteView bytes = first.block->memory.view().subspan(start, std::min(end, to) - from);
+  const ByteView bytes = first.block->bytes.subspan(start, std::min(end, to) - from);
   return {from, bytes, first.block};
 }
 

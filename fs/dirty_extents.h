@@ -29,8 +29,9 @@ struct DirtySlice {
 
 class DirtyExtents {
  public:
-  /// Copies `data` in over what is there.
-  void write(uint64_t offset, ByteView data);
+  /// Copies `data` in over what is there; or shares `memory`, which `data` lies in and which keeps
+  /// it as it is, unless that is nullptr.
+  void write(uint64_t offset, ByteView data, std::shared_ptr<const void> memory = nullptr);
   /// What lies in [from, to), clipped, in order.
   std::vector<DirtySlice> read(uint64_t from, uint64_t to) const;
   /// What lies in [from, to) and, from `from` on, together in memory; no bytes if `from` is clean.
@@ -54,9 +55,13 @@ class DirtyExtents {
 
  private:
   struct Block {
-    explicit Block(size_t size) : memory(size) {}
-    Buffer memory;
+    explicit Block(size_t size) : own(size), bytes(own.view()) {}
+    Block(ByteView data, std::shared_ptr<const void> memory)
+        : bytes(data), used(data.size()), shared(std::move(memory)) {}
+    Buffer own;
+    ByteView bytes;  // all of it; behind `used` is room to write in `own`
     size_t used = 0;
+    std::shared_ptr<const void> shared;
   };
   struct Piece {
     std::shared_ptr<Block> block;

@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -67,11 +68,16 @@ struct OpenDirectory {
                        // invalidated
 };
 
-struct WriteFlags {
+struct WriteOptions {
   bool append = false;  // the handle is O_APPEND: at the end of the file, wherever the kernel
                         // believes that to be
   bool kill_privileges = false;  // as said above
+  /// Whoever shares it keeps the data's memory, and its bytes as they are; nullptr: the data is
+  /// there for the call alone. That memory is at most kKeptWriteBytes larger than the data.
+  std::shared_ptr<const void> memory = nullptr;
 };
+/// How much a write may fall short of the largest for its memory to be worth keeping.
+inline constexpr size_t kKeptWriteBytes = 256 << 10;
 
 struct DirectoryEntry {
   std::string_view name;
@@ -137,7 +143,7 @@ class Filesystem {
                             const std::function<void(ByteView)>& reply) = 0;
   /// Answers when the data is in a buffer of the filesystem's.
   virtual Result<size_t> write(Ino node, uint64_t handle, uint64_t offset, ByteView data,
-                               WriteFlags flags) = 0;
+                               WriteOptions options) = 0;
   virtual Result<void> flush(Ino node, uint64_t handle) = 0;
   virtual void release(Ino node, uint64_t handle) = 0;
   virtual Result<void> sync(Ino node, uint64_t handle, bool data_only) = 0;

@@ -41,12 +41,13 @@ void op_read(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset, fus
 void op_write(fuse_req_t request, fuse_ino_t node, const char* data, size_t size, off_t offset,
               fuse_file_info* info) {
   FuseReply reply(request, "write", node);
-  WriteFlags flags;
+  WriteOptions options;
   // Pages that mmap made dirty are written where they lie, whatever the handle says.
-  flags.append = (info->flags & O_APPEND) != 0 && !info->writepage;
-  flags.kill_privileges = request_kills_privileges();
+  options.append = (info->flags & O_APPEND) != 0 && !info->writepage;
+  options.kill_privileges = request_kills_privileges();
+  if (size + kKeptWriteBytes >= kFuseRequestBytes) options.memory = request_memory();
   Result<size_t> written = filesystem_of(request).write(
-      node, info->fh, static_cast<uint64_t>(offset), as_bytes({data, size}), flags);
+      node, info->fh, static_cast<uint64_t>(offset), as_bytes({data, size}), std::move(options));
   if (!written.ok()) return reply.error(written.error());
   reply.written(*written);
 }

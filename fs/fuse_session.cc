@@ -124,7 +124,7 @@ struct FuseSession::State {
   Result<void> open_session();
   // What one thread has of its own.
   struct Worker {
-    Buffer buffer{kRequestBufferBytes};
+    std::shared_ptr<Buffer> buffer;
     FusePlacement::Place place;
     bool was_heavy = false;
   };
@@ -133,6 +133,7 @@ struct FuseSession::State {
   Result<void> await_negotiation();
   void serve();
   bool serve_one(Worker& worker);
+  static void provide_buffer(Worker& worker);
   void handle(ByteView bytes);
   void await_end();
   void unmount_politely();
@@ -223,13 +224,24 @@ void FuseSession::State::serve() {
   changed.notify_all();
 }
 
+// What the last request brought may have been kept with the memory that it lay in.
+void FuseSession::State::provide_buffer(Worker& worker) {
+  if (worker.buffer && worker.buffer.use_count() == 1) {
+    std::atomic_thread_fence(std::memory_order_acquire);  // whoever shared it has read it
+    return;
+  }
+  worker.buffer = std::make_shared<Buffer>(kRequestBufferBytes);
+  set_request_memory(worker.buffer);
+}
+
 // False when there will be no more requests.
 bool FuseSession::State::serve_one(Worker& worker) {
   // A request that has been waiting behind a long one: from now on one thread is not enough.
   const bool queued = worker.was_heavy && is_readable(fd);
-  const ssize_t got = ::read(fd, worker.buffer.data(), worker.buffer.size());
+  provide_buffer(worker);
+  const ssize_t got = ::read(fd, worker.buffer->data(), worker.buffer->size());
   const int number = errno;
-  const ByteView bytes = worker.buffer.view().first(got > 0 ? static_cast<size_t>(got) : 0);
+  const ByteView bytes = worker.buffer->view().first(got > 0 ? static_cast<size_t>(got) : 0);
   const FuseWire::Summary summary = FuseWire::summary_of(bytes);
   worker.was_heavy = summary.heavy;
   turns.give_back(queued || (summary.heavy && is_readable(fd)));

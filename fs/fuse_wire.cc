@@ -21,6 +21,7 @@ constexpr size_t kLargeWriteBytes = 64 * kKiB;
 // A request is handled by one thread from its first byte to its answer, and libfuse hands on no
 // pointer to it.
 thread_local bool kill_privileges_now = false;
+thread_local std::weak_ptr<const void> memory_of_requests;
 
 bool kills_privileges_in(uint32_t opcode, ByteView request) {
   switch (opcode) {
@@ -47,6 +48,14 @@ bool kills_privileges_in(uint32_t opcode, ByteView request) {
 }
 
 }  // namespace
+
+std::shared_ptr<const void> request_memory() {
+  return memory_of_requests.lock();
+}
+
+void set_request_memory(const std::shared_ptr<const void>& memory) {
+  memory_of_requests = memory;
+}
 
 bool request_kills_privileges() {
   return kill_privileges_now;

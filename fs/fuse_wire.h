@@ -22,6 +22,12 @@ namespace varve {
 /// setgid.
 bool request_kills_privileges();
 
+/// The memory of the request that this thread handles. It is not written to again while anybody
+/// shares it; nullptr if nobody may.
+std::shared_ptr<const void> request_memory();
+/// Where this thread's requests lie from now on.
+void set_request_memory(const std::shared_ptr<const void>& memory);
+
 class FuseWire {
  public:
   explicit FuseWire(Filesystem& filesystem) : filesystem_(filesystem) {}

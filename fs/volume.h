@@ -89,7 +89,7 @@ class Volume final : public Filesystem {
   Result<void> read(Ino node, uint64_t handle, uint64_t offset, size_t size,
                     const std::function<void(ByteView)>& reply) override;
   Result<size_t> write(Ino node, uint64_t handle, uint64_t offset, ByteView data,
-                       WriteFlags flags) override;
+                       WriteOptions options) override;
   Result<void> flush(Ino node, uint64_t handle) override;
   void release(Ino node, uint64_t handle) override;
   Result<void> sync(Ino node, uint64_t handle, bool data_only) override;
@@ -184,7 +184,7 @@ class Volume final : public Filesystem {
   Result<void> read_archive(TarArchive& archive, uint64_t offset, size_t size,
                             const std::function<void(ByteView)>& reply);
   Result<size_t> write_import(uint64_t handle, uint64_t offset, ByteView data,
-                              const WriteFlags& flags);
+                              const WriteOptions& options);
 
   // Snapshots.
   Result<SnapshotInfo> take(const SetId& set, std::string_view name);

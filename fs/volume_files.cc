@@ -240,8 +240,8 @@ std::optional<Error> Volume::take_error(FileState& file) {
 }
 
 Result<size_t> Volume::write(Ino node, uint64_t number, uint64_t offset, ByteView data,
-                             WriteFlags flags) {
-  if (is_control(node)) return write_import(number, offset, data, flags);
+                             WriteOptions options) {
+  if (is_control(node)) return write_import(number, offset, data, options);
   if (!is_live(node)) return Errc::kReadOnly;
   std::shared_ptr<Handle> handle = VARVE_TRY(handle_of(number, true));
   FileState& file = *handle->live;
@@ -250,15 +250,15 @@ Result<size_t> Volume::write(Ino node, uint64_t number, uint64_t offset, ByteVie
   Shared shared(barrier_);
   VARVE_TRY(admit(data.size(), &file));
   VARVE_TRY(wait_for_room());
-  VARVE_TRY(drop_privileges(file, flags.kill_privileges));
+  VARVE_TRY(drop_privileges(file, options.kill_privileges));
   const bool pressing = budget_.pressing();
   bool stream_due = false, random_due = false;
   {
     std::lock_guard lock(file.mutex);
     VARVE_TRY(load(file));
-    if (flags.append) offset = file.size;
+    if (options.append) offset = file.size;
     if (offset > kFileBytesMax || data.size() > kFileBytesMax - offset) return Errc::kTooLarge;
-    file.dirty.write(offset, data);
+    file.dirty.write(offset, data, std::move(options.memory));
     uint64_t end = offset + data.size();
     bool goes_on = offset == file.last_write_end;
     file.streamed_bytes = goes_on ? file.streamed_bytes + data.size() : data.size();

@@ -120,10 +120,10 @@ Result<void> Volume::read_archive(TarArchive& archive, uint64_t offset, size_t s
 }
 
 Result<size_t> Volume::write_import(uint64_t number, uint64_t offset, ByteView data,
-                                    const WriteFlags& flags) {
+                                    const WriteOptions& options) {
   std::shared_ptr<Handle> handle = VARVE_TRY(handle_of(number, false));
   if (!handle->import) return Errc::kBadHandle;
-  if (flags.append) {
+  if (options.append) {
     VARVE_TRY(handle->import->append(data));
   } else {
     VARVE_TRY(handle->import->write(offset, data));

@@ -58,9 +58,9 @@ size_t NullFilesystem::nodes() const {
   return nodes_.size();
 }
 
-WriteFlags NullFilesystem::last_write_flags() const {
+WriteOptions NullFilesystem::last_write_options() const {
   std::lock_guard lock(mutex_);
-  return last_write_flags_;
+  return last_write_options_;
 }
 
 uint64_t NullFilesystem::xattr_reads() const {
@@ -329,16 +329,17 @@ Result<void> NullFilesystem::read(Ino ino, uint64_t, uint64_t offset, size_t siz
 }
 
 Result<size_t> NullFilesystem::write(Ino ino, uint64_t, uint64_t offset, ByteView data,
-                                     WriteFlags flags) {
+                                     WriteOptions options) {
   std::lock_guard lock(mutex_);
   Node* node = find(ino);
   if (node == nullptr) return Errc::kStale;
   Attributes& attributes = node->attributes;
-  if (flags.append) offset = attributes.size;
+  if (options.append) offset = attributes.size;
   attributes.size = std::max(attributes.size, offset + data.size());
   attributes.allocated = attributes.size;
   attributes.mtime = attributes.ctime = system_clock().now();
-  last_write_flags_ = flags;
+  last_write_options_ = std::move(options);
+  last_write_options_.memory.reset();
   return data.size();
 }
 

@@ -25,7 +25,7 @@ class NullFilesystem : public Filesystem {
   /// Nodes that exist, open and unlinked ones included.
   size_t nodes() const;
   /// Of the last write: whether it said append, and kill_privileges.
-  WriteFlags last_write_flags() const;
+  WriteOptions last_write_options() const;
   /// How often an extended attribute was asked for.
   uint64_t xattr_reads() const;
 
@@ -49,7 +49,7 @@ class NullFilesystem : public Filesystem {
   Result<void> read(Ino node, uint64_t handle, uint64_t offset, size_t size,
                     const std::function<void(ByteView)>& reply) override;
   Result<size_t> write(Ino node, uint64_t handle, uint64_t offset, ByteView data,
-                       WriteFlags flags) override;
+                       WriteOptions options) override;
   Result<void> flush(Ino node, uint64_t handle) override;
   void release(Ino node, uint64_t handle) override;
   Result<void> sync(Ino node, uint64_t handle, bool data_only) override;
@@ -87,7 +87,7 @@ class NullFilesystem : public Filesystem {
   mutable std::mutex mutex_;
   std::unordered_map<Ino, std::unique_ptr<Node>> nodes_;
   Ino next_ino_ = kRootIno + 1;
-  WriteFlags last_write_flags_;
+  WriteOptions last_write_options_;
   uint64_t xattr_reads_ = 0;
 };
 

@@ -56,6 +56,20 @@ TEST(DirtyExtents, SlicesOutliveWhatTheyWereCutFrom) {
   EXPECT_EQ(dirty.memory_bytes(), 0u);
 }
 
+TEST(DirtyExtents, SharesMemoryThatItIsGivenAndWritesNothingInto) {
+  DirtyExtents dirty;
+  auto shared = std::make_shared<const Bytes>(1000, 'a');
+  dirty.write(0, ByteView(*shared).subspan(10, 500), shared);
+  EXPECT_EQ(dirty.together(0, 500).bytes.data(), shared->data() + 10);
+  dirty.write(500, as_bytes("behind"));
+  dirty.write(100, as_bytes("within"));
+  EXPECT_EQ(*shared, Bytes(1000, 'a'));
+  EXPECT_EQ(as_text(bytes_of(dirty, 98, 108)), "aawithinaa");
+  EXPECT_EQ(as_text(bytes_of(dirty, 498, 506)), "aabehind");
+  dirty.erase(0, 506);
+  EXPECT_EQ(shared.use_count(), 1);
+}
+
 TEST(DirtyExtents, AStreamLiesTogetherThroughoutItsBlock) {
   DirtyExtents dirty;
   const Bytes part(300'000, 7);
@@ -98,7 +112,12 @@ TEST(DirtyExtents, AgreesWithAModel) {
       } else {
         Bytes data(to - from);
         for (uint8_t& b : data) b = static_cast<uint8_t>(random());
-        dirty.write(from, data);
+        if (random() % 3 == 0) {
+          const auto shared = std::make_shared<const Bytes>(data);
+          dirty.write(from, *shared, shared);
+        } else {
+          dirty.write(from, data);
+        }
         for (uint64_t i = from; i < to; i++)
           model[i] = data[i - from], version[i] = dirty.version();
       }

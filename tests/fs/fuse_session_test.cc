@@ -150,14 +150,14 @@ TEST_F(FuseSessionTest, AppendsAtTheEnd) {
   mount();
   UniqueFd file = open("file", O_CREAT | O_WRONLY | O_APPEND);
   ASSERT_EQ(::write(file.get(), "abc", 3), 3);
-  EXPECT_TRUE(filesystem_->last_write_flags().append);
+  EXPECT_TRUE(filesystem_->last_write_options().append);
   UniqueFd other = open("file", O_WRONLY | O_APPEND);
   ASSERT_EQ(::write(other.get(), "defg", 4), 4);
   ASSERT_EQ(::write(file.get(), "h", 1), 1);
   EXPECT_EQ(stat_path("file").st_size, 8);
   other = open("file", O_WRONLY);
   ASSERT_EQ(::write(other.get(), "h", 1), 1);
-  EXPECT_FALSE(filesystem_->last_write_flags().append);
+  EXPECT_FALSE(filesystem_->last_write_options().append);
 }
 
 // Runs `action` in a child without the right to keep setuid bits. In a thread capabilities are the
@@ -180,9 +180,9 @@ TEST_F(FuseSessionTest, TellsWhenPrivilegesGo) {
     UniqueFd file = open("file", O_CREAT | O_WRONLY, 0644);
     ASSERT_EQ(::fchmod(file.get(), 06755), 0);
     ASSERT_EQ(::write(file.get(), "abc", 3), 3);
-    EXPECT_FALSE(filesystem_->last_write_flags().kill_privileges);
+    EXPECT_FALSE(filesystem_->last_write_options().kill_privileges);
     without_fsetid([&] { EXPECT_EQ(::write(file.get(), "abc", 3), 3); });
-    EXPECT_TRUE(filesystem_->last_write_flags().kill_privileges);
+    EXPECT_TRUE(filesystem_->last_write_options().kill_privileges);
     file.reset();
     session_.reset();
   }
@@ -446,11 +446,48 @@ TEST_F(FuseSessionTest, EndsOnRequestThoughAFileIsOpen) {
   EXPECT_EQ(::write(file.get(), "abc", 3), -1);
 }
 
+/// Keeps the memory of what is written, for as long as it is told to.
+class KeepingFilesystem : public NullFilesystem {
+ public:
+  KeepingFilesystem() : NullFilesystem(Options()) {}
+  Result<size_t> write(Ino, uint64_t, uint64_t, ByteView data, WriteOptions options) override {
+    std::lock_guard lock(mutex);
+    given += options.memory ? 1 : 0;
+    kept.emplace_back(data, std::move(options.memory));
+    return data.size();
+  }
+  std::mutex mutex;
+  size_t given = 0;
+  std::vector<std::pair<ByteView, std::shared_ptr<const void>>> kept;
+};
+
+TEST_F(FuseSessionTest, WhatIsKeptOfALargeWriteStaysAsItWas) {
+  auto keeping = std::make_unique<KeepingFilesystem>();
+  KeepingFilesystem& filesystem = *keeping;
+  filesystem_ = std::move(keeping);
+  session_ = std::make_unique<FuseSession>(filesystem, options());
+  ASSERT_TRUE(session_->mount().ok());
+  UniqueFd file = open("file", O_CREAT | O_WRONLY);
+  constexpr size_t kWrites = 20, kSize = 1 << 20;
+  for (size_t i = 0; i < kWrites; i++) {
+    const Bytes data(kSize, static_cast<uint8_t>(i + 1));
+    ASSERT_EQ(::pwrite(file.get(), data.data(), kSize, static_cast<off_t>(i * kSize)), kSize);
+  }
+  ASSERT_EQ(::pwrite(file.get(), "small", 5, 0), 5);
+  std::lock_guard lock(filesystem.mutex);
+  EXPECT_EQ(filesystem.given, kWrites) << "but not of the small one";
+  for (size_t i = 0; i < kWrites; i++) {
+    const Bytes expected(kSize, static_cast<uint8_t>(i + 1));
+    EXPECT_TRUE(std::equal(filesystem.kept[i].first.begin(), filesystem.kept[i].first.end(),
+                           expected.begin(), expected.end()));
+  }
+}
+
 /// Whose writes wait, as an import's do, for a thread that tells the kernel of names.
 class NotifyingFilesystem : public NullFilesystem {
  public:
   NotifyingFilesystem() : NullFilesystem(Options()) {}
-  Result<size_t> write(Ino, uint64_t, uint64_t, ByteView data, WriteFlags) override {
+  Result<size_t> write(Ino, uint64_t, uint64_t, ByteView data, WriteOptions) override {
     writing = true;
     std::thread notifier([&] {
       constexpr auto kTimeForTheOthersToStop = std::chrono::milliseconds(300);
