@@ -64,10 +64,8 @@ def _most_memory(name):
     return value
 
 
-def _second_full(how):
+def _growth_by(how):
     return [
-        Bar(3, f"second full, 2 % changed, {how}: restic", _against("large/second", how, ("restic",)), 0.2),
-        Bar(3, f"second full, 2 % changed, {how}: borg", _against("large/second", how, ("borg",)), 0.15),
         Bar(3, f"stored growth, {how}: the better of restic, borg", _growth(how, ARCHIVERS), 0.12),
         Bar(3, f"stored growth, {how}: casync", _growth(how, ("casync",)), 0.75),
     ]
@@ -83,8 +81,10 @@ BARS = [
     Bar(1, "first full, large files, cp: borg", _against("large/first", "cp", ("borg",)), 0.35),
     Bar(1, "first full, large files, cp: CPU seconds of restic", _against("large/first", "cp", ("restic",), "cpu_s"), 0.8),
     Bar(2, "first full, random bytes, cp: the better of restic, borg", _against("random/first", "cp", ARCHIVERS), 0.25),
-    *_second_full("cp"),
-    *_second_full("rsync"),
+    Bar(3, "second full, 2 % changed, cp: restic", _against("large/second", "cp", ("restic",)), 0.2),
+    Bar(3, "second full, 2 % changed, cp: borg", _against("large/second", "cp", ("borg",)), 0.15),
+    *_growth_by("cp"),
+    *_growth_by("rsync"),
     Bar(4, "first full, small files, tar door: the best of restic, borg, casync", _against("small/first", "tar door", ALL_ARCHIVERS), 0.45),
     Bar(4, "first full, small files, cp -a: null FUSE", _against_null("small/first", "cp -a"), 1.15),
     Bar(4, "first full, small files, rsync -a: null FUSE", _against_null("small/first", "rsync -a"), 1.15),
