@@ -1,10 +1,9 @@
 // When each pack was last read through and found whole: what lets a verification go on where the
 // last one stopped, and show that everything was read within so many days.
 //
-// A text file, one line a pack, "<hash> <seconds since 1970> <h|d>": h for its hash, d for every
-// segment opened too. Lines are appended as packs are done; later ones win, and what is no such
-// line is skipped, so that a crash costs the last lines at most. It is a note of this place and no
-// truth: a lost one costs time. Any thread.
+// A log of rows, one a pack, "<hash> <seconds since 1970> <h|d>": h for its hash, d for every
+// segment opened too; later ones win. It is a note of this place and no truth: a lost one costs
+// time. Any thread.
 #pragma once
 
 #include <memory>
@@ -15,7 +14,7 @@
 #include <unordered_set>
 
 #include "dedup/base/id.h"
-#include "dedup/base/storage.h"
+#include "dedup/base/row_log.h"
 
 namespace varve {
 
@@ -40,20 +39,13 @@ class VerificationLedger {
   struct Seen {
     int64_t hashed = 0, decoded = 0;  // 0: never
   };
-  VerificationLedger(Storage& storage, std::string path)
-      : storage_(storage), path_(std::move(path)) {}
-  void read_lines(std::string_view text);
+  VerificationLedger() = default;
+  bool take_row(std::string_view row);
   void take(const FileHash& pack, Depth depth, int64_t seconds);
-  Result<void> write_out();
 
-  Storage& storage_;
-  const std::string path_;
-  mutable std::mutex mutex_;
+  mutable std::mutex mutex_;  // taken before the log's
   std::unordered_map<FileHash, Seen, IdHash> seen_;
-  std::unique_ptr<StorageFile> file_;
-  uint64_t end_ = 0;
-  std::string unwritten_;
-  std::optional<Error> failed_;
+  std::unique_ptr<RowLog> log_;
 };
 
 }  // namespace varve

@@ -4,14 +4,9 @@
 
 #include <charconv>
 
-#include "dedup/base/checksum.h"
-#include "dedup/base/log.h"
-
 namespace varve {
 namespace {
 
-constexpr size_t kLedgerFileBytesMax = size_t{1} << 32;
-constexpr size_t kChecksumDigits = 16;
 constexpr size_t kRowsWorthCompacting = 10'000;
 constexpr std::string_view kClassLetters = "kpclsr";
 
@@ -55,71 +50,23 @@ std::string row_of_visit(std::string_view what, const Visit& visit) {
   return fmt::format("{} {} {}", what, visit.number, visit.token);
 }
 
-std::string line_of(std::string_view row) {
-  return fmt::format("{:016x} {}\n", xxh3(as_bytes(row)), row);
-}
-
-/// The row of a line whose checksum holds.
-std::optional<std::string_view> row_in(std::string_view line) {
-  if (line.size() < kChecksumDigits + 2 || line[kChecksumDigits] != ' ') return std::nullopt;
-  const auto checksum = number_in<uint64_t>(line.substr(0, kChecksumDigits), 16);
-  const std::string_view row = line.substr(kChecksumDigits + 1);
-  if (!checksum || *checksum != xxh3(as_bytes(row))) return std::nullopt;
-  return row;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<ReplicationLedger>> ReplicationLedger::open(Storage& storage,
                                                                    const std::string& path) {
-  std::unique_ptr<ReplicationLedger> ledger(new ReplicationLedger(storage, path));
-  if (!VARVE_TRY(ledger->load())) {
-    VARVE_TRY(storage.make_directories(path.substr(0, path.rfind('/'))));
-    // Its name is durable from here on, so that syncing the file is enough.
-    VARVE_TRY(write_whole(storage, path, {}));
-  }
-  VARVE_TRY(ledger->open_file());
+  std::unique_ptr<ReplicationLedger> ledger(new ReplicationLedger());
+  ledger->log_ = VARVE_TRY(
+      RowLog::open(storage, path, [&](std::string_view row) { return ledger->take(row); }));
+  VARVE_TRY(ledger->compact());
   return ledger;
 }
 
 Result<std::unique_ptr<ReplicationLedger>> ReplicationLedger::read(Storage& storage,
                                                                    const std::string& path) {
-  std::unique_ptr<ReplicationLedger> ledger(new ReplicationLedger(storage, path));
-  VARVE_TRY(ledger->load());
+  std::unique_ptr<ReplicationLedger> ledger(new ReplicationLedger());
+  ledger->log_ = VARVE_TRY(
+      RowLog::read(storage, path, [&](std::string_view row) { return ledger->take(row); }));
   return ledger;
-}
-
-Result<bool> ReplicationLedger::load() {
-  const Result<Bytes> bytes = read_whole(storage_, path_, kLedgerFileBytesMax);
-  if (!bytes.ok() && bytes.error().code() == Errc::kNotFound) return false;
-  if (!bytes.ok()) return bytes.error();
-  std::string_view text = as_text(*bytes);
-  end_ = text.size();
-  // A line that a crash has cut off must not swallow the next one.
-  if (!text.empty() && text.back() != '\n') unwritten_ = "\n";
-  size_t passed_over = 0;
-  while (!text.empty()) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    const std::optional<std::string_view> row = row_in(text.substr(0, end));
-    if (row && take(*row)) {
-      rows_read_++;
-    } else if (end > 0) {
-      passed_over++;
-    }
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  if (passed_over > 0) {
-    log_info(fmt::format("{}: {} damaged rows are passed over", path_, passed_over));
-  }
-  return true;
-}
-
-Result<void> ReplicationLedger::open_file() {
-  if (rows_read_ > kRowsWorthCompacting && rows_read_ > 2 * (there_.size() + blocks_.size())) {
-    return compact();
-  }
-  file_ = VARVE_TRY(storage_.open_write(path_));
-  return {};
 }
 
 bool ReplicationLedger::take_file(const std::vector<std::string_view>& fields) {
@@ -228,7 +175,7 @@ int64_t ReplicationLedger::last_complete() const {
 void ReplicationLedger::append(const std::string& row) {
   std::lock_guard lock(mutex_);
   (void)take(row);  // what was just written down makes sense
-  unwritten_ += line_of(row);
+  log_->append(row);
 }
 
 void ReplicationLedger::note_there(const StoreFile& file, const Entry& entry) {
@@ -257,44 +204,27 @@ void ReplicationLedger::forget_files() {
 }
 
 Result<void> ReplicationLedger::save() {
-  std::lock_guard writing(writing_);
-  if (failed_) return *failed_;
-  if (!file_) return Error(Errc::kReadOnly, path_ + " was opened to be read");
-  std::string text;
-  {
-    std::lock_guard lock(mutex_);
-    text.swap(unwritten_);
-  }
-  // Whoever waited here for another thread's save finds its own notes written by that.
-  if (text.empty()) return {};
-  Result<void> written = file_->write_at(end_, as_bytes(text));
-  if (written.ok()) written = file_->sync();
-  if (!written.ok()) failed_ = written.error();
-  end_ += text.size();
-  return written;
+  return log_->save();
 }
 
-std::string ReplicationLedger::all_rows() const {
-  std::string text;
-  for (size_t i = 0; i < visits_.size(); i++) {
-    text += line_of(row_of_visit(i == 0 ? "visited" : "visiting", visits_[i]));
-  }
-  if (last_complete_ != 0) text += line_of(fmt::format("complete {}", last_complete_));
-  for (const auto& [file, entry] : there_) text += line_of(row_of(file, entry));
+std::vector<std::string> ReplicationLedger::all_rows() const {
+  std::vector<std::string> rows;
+  for (size_t i = 0; i < visits_.size(); i++)
+    rows.push_back(row_of_visit(i == 0 ? "visited" : "visiting", visits_[i]));
+  if (last_complete_ != 0) rows.push_back(fmt::format("complete {}", last_complete_));
+  for (const auto& [file, entry] : there_) rows.push_back(row_of(file, entry));
   for (const auto& [file, blocks] : blocks_) {
     for (const auto& [number, checksum] : blocks)
-      text += line_of(row_of_block(file, number, checksum));
+      rows.push_back(row_of_block(file, number, checksum));
   }
-  return text;
+  return rows;
 }
 
+/// Where most of it is out of date.
 Result<void> ReplicationLedger::compact() {
-  const std::string text = all_rows();
-  VARVE_TRY(write_whole(storage_, path_, as_bytes(text)));
-  file_ = VARVE_TRY(storage_.open_write(path_));
-  end_ = text.size();
-  unwritten_.clear();
-  return {};
+  const size_t rows = log_->rows();
+  if (rows <= kRowsWorthCompacting || rows <= 2 * (there_.size() + blocks_.size())) return {};
+  return log_->replace(all_rows());
 }
 
 }  // namespace varve

@@ -1,8 +1,7 @@
 // What this store knows to lie at one remote, so that finding what is missing costs no call there.
 //
-// An append-only log in local/, one line a row, each with a checksum: a line that a crash has torn,
-// or that somebody has changed, is passed over and costs a look at the remote. It claims only what
-// the remote has acknowledged; whether the remote is still the one that acknowledged it is told by
+// A log of rows in local/; one that is lost costs a look at the remote. It claims only what the
+// remote has acknowledged; whether the remote is still the one that acknowledged it is told by
 // visits (remote.h). Rows are docs/replication.md, "The ledger". Any thread.
 #pragma once
 
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "dedup/base/clock.h"
+#include "dedup/base/row_log.h"
 #include "dedup/store_files.h"
 
 namespace varve {
@@ -74,34 +74,23 @@ class ReplicationLedger {
   Result<void> save();
 
  private:
-  ReplicationLedger(Storage& storage, std::string path)
-      : storage_(storage), path_(std::move(path)) {}
-  /// False: there is none.
-  Result<bool> load();
-  Result<void> open_file();
+  ReplicationLedger() = default;
   bool take(std::string_view row);
   bool take_file(const std::vector<std::string_view>& fields);
   void append(const std::string& row);
-  std::string all_rows() const;
+  std::vector<std::string> all_rows() const;
   Result<void> compact();
 
   struct Hash {
     size_t operator()(const StoreFile& file) const { return IdHash()(file.hash); }
   };
 
-  Storage& storage_;
-  const std::string path_;
-  mutable std::mutex mutex_;  // all but what writing_ has
+  mutable std::mutex mutex_;  // taken before the log's
   std::unordered_map<StoreFile, Entry, Hash> there_;
   std::unordered_map<FileHash, Blocks, IdHash> blocks_;
   std::vector<Visit> visits_;
   int64_t last_complete_ = 0;
-  std::string unwritten_;
-  size_t rows_read_ = 0;
-  std::mutex writing_;  // taken before mutex_
-  std::unique_ptr<StorageFile> file_;
-  uint64_t end_ = 0;
-  std::optional<Error> failed_;
+  std::unique_ptr<RowLog> log_;
 };
 
 }  // namespace varve
