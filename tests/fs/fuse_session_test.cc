@@ -1,6 +1,5 @@
 // Goal: what programs ask of a mount by system calls reaches the Filesystem through the real
-// kernel, and its answers come back; mounts end by umount, by request and by destruction, and
-// nothing stays mounted.
+// kernel, and its answers come back.
 #include "fs/fuse_session.h"
 
 #include <dirent.h>
@@ -19,87 +18,19 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <filesystem>
-#include <fstream>
-#include <future>
 #include <set>
 #include <thread>
 
 #include "dedup/base/limits.h"
 #include "dedup/base/unique_fd.h"
-#include "tests/bench/null_filesystem.h"
+#include "tests/fs/fuse_session_world.h"
 
 namespace varve {
 namespace {
 
-bool is_mounted(const std::string& path) {
-  std::ifstream mounts("/proc/self/mountinfo");
-  for (std::string line; std::getline(mounts, line);) {
-    if (line.find(" " + path + " ") != std::string::npos) return true;
-  }
-  return false;
-}
-
-class FuseSessionTest : public testing::Test {
- protected:
-  void SetUp() override {
-    if (::access("/dev/fuse", R_OK | W_OK) != 0) GTEST_SKIP() << "no /dev/fuse";
-    std::string pattern = testing::TempDir() + "varve-session.XXXXXX";
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    directory_ = pattern;
-  }
-
-  void TearDown() override {
-    session_.reset();
-    if (runner_.joinable()) runner_.join();
-    if (directory_.empty()) return;
-    if (is_mounted(directory_)) {
-      ADD_FAILURE() << directory_ << " stayed mounted";
-      (void)::umount2(directory_.c_str(), MNT_DETACH);
-    }
-    ::rmdir(directory_.c_str());
-  }
-
-  SessionOptions options() const {
-    SessionOptions options;
-    options.source = "a source, with a comma";
-    options.mountpoint = directory_;
-    return options;
-  }
-
-  void mount(NullFilesystem::Options null_options = {}, bool read_only = false) {
-    filesystem_ = std::make_unique<NullFilesystem>(null_options);
-    SessionOptions chosen = options();
-    chosen.read_only = read_only;
-    session_ = std::make_unique<FuseSession>(*filesystem_, chosen);
-    Result<void> mounted = session_->mount();
-    ASSERT_TRUE(mounted.ok()) << mounted.error().message();
-  }
-
-  // Runs the session to its end, which must come by itself.
-  void run_to_end() {
-    Result<void> result = session_->run();
-    EXPECT_TRUE(result.ok()) << result.error().message();
-  }
-
-  std::string at(const std::string& name) const { return directory_ + "/" + name; }
-  UniqueFd open(const std::string& name, int flags, mode_t mode = 0644) const {
-    return UniqueFd(::open(at(name).c_str(), flags | O_CLOEXEC, mode));
-  }
-  struct stat stat_path(const std::string& name) const {
-    struct stat st {};
-    EXPECT_EQ(::lstat(at(name).c_str(), &st), 0) << name;
-    return st;
-  }
-
-  std::string directory_;
-  std::unique_ptr<NullFilesystem> filesystem_;
-  std::unique_ptr<FuseSession> session_;
-  std::thread runner_;
-};
+using FuseSessionTest = FuseSessionWorld;
 
 TEST_F(FuseSessionTest, WritesAndReadsBack) {
   mount();
@@ -426,26 +357,6 @@ TEST_F(FuseSessionTest, IsReadOnlyWhenAskedTo) {
   EXPECT_EQ(errno, EROFS);
 }
 
-TEST_F(FuseSessionTest, EndsByUnmount) {
-  mount();
-  open("file", O_CREAT | O_WRONLY);
-  runner_ = std::thread([this] { run_to_end(); });
-  for (int i = 0; i < 1000 && ::umount2(directory_.c_str(), 0) != 0; i++) ::usleep(1000);
-  runner_.join();
-  EXPECT_FALSE(is_mounted(directory_));
-  session_->invalidate_node(kRootIno);  // too late, and harmless
-}
-
-TEST_F(FuseSessionTest, EndsOnRequestThoughAFileIsOpen) {
-  mount();
-  runner_ = std::thread([this] { run_to_end(); });
-  UniqueFd file = open("file", O_CREAT | O_WRONLY);
-  session_->request_stop();
-  runner_.join();
-  EXPECT_FALSE(is_mounted(directory_));
-  EXPECT_EQ(::write(file.get(), "abc", 3), -1);
-}
-
 /// Keeps the memory of what is written, for as long as it is told to.
 class KeepingFilesystem : public NullFilesystem {
  public:
@@ -481,72 +392,6 @@ TEST_F(FuseSessionTest, WhatIsKeptOfALargeWriteStaysAsItWas) {
     EXPECT_TRUE(std::equal(filesystem.kept[i].first.begin(), filesystem.kept[i].first.end(),
                            expected.begin(), expected.end()));
   }
-}
-
-/// Whose writes wait, as an import's do, for a thread that tells the kernel of names.
-class NotifyingFilesystem : public NullFilesystem {
- public:
-  NotifyingFilesystem() : NullFilesystem(Options()) {}
-  Result<size_t> write(Ino, uint64_t, uint64_t, ByteView data, WriteOptions) override {
-    writing = true;
-    std::thread notifier([&] {
-      constexpr auto kTimeForTheOthersToStop = std::chrono::milliseconds(300);
-      std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max();
-      while (std::chrono::steady_clock::now() < until) {
-        session->invalidate_entry(kRootIno, "name");
-        if (stopping.exchange(false))
-          until = std::chrono::steady_clock::now() + kTimeForTheOthersToStop;
-      }
-    });
-    notifier.join();
-    return data.size();
-  }
-  FuseSession* session = nullptr;
-  std::atomic<bool> writing{false}, stopping{false};
-};
-
-TEST_F(FuseSessionTest, EndsThoughARequestWaitsForWhoNotifiesOfABusyDirectory) {
-  auto notifying = std::make_unique<NotifyingFilesystem>();
-  NotifyingFilesystem& filesystem = *notifying;
-  filesystem_ = std::move(notifying);
-  session_ = std::make_unique<FuseSession>(filesystem, options());
-  filesystem.session = session_.get();
-  ASSERT_TRUE(session_->mount().ok());
-  UniqueFd file = open("file", O_CREAT | O_WRONLY);
-  ASSERT_TRUE(file.valid());
-  std::thread writer([&] { (void)!::write(file.get(), "x", 1); });
-  // The kernel locks the directory until each of these is answered, the last of which is not.
-  std::thread maker([&] {
-    for (int i = 0; ::mkdir(at("d" + std::to_string(i)).c_str(), 0755) == 0; i++) {
-    }
-  });
-  while (!filesystem.writing) std::this_thread::yield();
-  session_->request_stop();
-  filesystem.stopping = true;
-  std::future<void> ended = std::async(std::launch::async, [&] { run_to_end(); });
-  if (ended.wait_for(std::chrono::seconds(30)) != std::future_status::ready) {
-    ADD_FAILURE() << "it would never end";
-    (void)::umount2(directory_.c_str(), MNT_FORCE);
-  }
-  ended.wait();
-  writer.join();
-  maker.join();
-  EXPECT_FALSE(is_mounted(directory_));
-}
-
-TEST_F(FuseSessionTest, EndsByDestruction) {
-  mount();
-  UniqueFd file = open("file", O_CREAT | O_WRONLY);
-  session_.reset();
-  EXPECT_FALSE(is_mounted(directory_));
-}
-
-TEST_F(FuseSessionTest, RefusesAMountpointThatIsNone) {
-  filesystem_ = std::make_unique<NullFilesystem>(NullFilesystem::Options{});
-  SessionOptions chosen = options();
-  chosen.mountpoint = at("missing");
-  FuseSession session(*filesystem_, chosen);
-  EXPECT_FALSE(session.mount().ok());
 }
 
 }  // namespace
