@@ -283,6 +283,7 @@ Result<std::shared_ptr<IndexRun>> IndexRuns::write_merged(const List& old,
                                                           const std::vector<MergedPart>& parts,
                                                           const std::vector<uint32_t>& numbers) {
   std::vector<PackId> packs;
+  packs.reserve(numbers.size());
   for (uint32_t number : numbers) packs.push_back(numbers_.pack(number));
   uint64_t rows = 0;
   for (const MergedPart& part : parts) rows += part.run->rows();

@@ -38,14 +38,15 @@ void* other_map(int file, const void* own, uint64_t bytes) {
   if (::fstat(file, &status) != 0) return nullptr;
   std::ifstream maps("/proc/self/maps");
   for (std::string line; std::getline(maps, line);) {
-    unsigned long from = 0, to = 0, inode = 0;
+    void *from = nullptr, *to = nullptr;
+    unsigned long inode = 0;
     char access[5] = {};
-    if (std::sscanf(line.c_str(), "%lx-%lx %4s %*x %*s %lu", &from, &to, access, &inode) != 4)
+    if (std::sscanf(line.c_str(), "%p-%p %4s %*x %*s %lu", &from, &to, access, &inode) != 4)
       continue;
-    void* const at = reinterpret_cast<void*>(from);
-    if (std::string_view(access) == "r--s" && inode == status.st_ino && to - from == bytes &&
-        at != own)
-      return at;
+    const auto length = static_cast<uint64_t>(static_cast<char*>(to) - static_cast<char*>(from));
+    if (std::string_view(access) == "r--s" && inode == status.st_ino && length == bytes &&
+        from != own)
+      return from;
   }
   return nullptr;
 }

@@ -3,6 +3,7 @@
 #include "dedup/stream_memory.h"
 
 #include <random>
+#include <thread>
 
 #include "tests/dedup/ingest_world.h"
 #include "tests/support/test_seed.h"
@@ -100,6 +101,23 @@ TEST(StreamMemory, ChangesAreCutAsIfNothingWereRemembered) {
     ASSERT_TRUE(world.reads_back(written, bytes)) << "seed " << seed << ", version " << version;
   }
   EXPECT_GT(world.expected(), 200u);
+}
+
+TEST(StreamMemory, ManyStreamsFollowTheSamePacksAtOnce) {
+  FollowedWorld world;
+  const Bytes bytes = random_bytes(world.random, 2 * kMiB);
+  world.write(bytes);
+  world.seal();
+  std::vector<FollowedWorld::Written> written(4);
+  std::vector<std::thread> writers;
+  for (FollowedWorld::Written& one : written)
+    writers.emplace_back([&] { one = world.write(bytes); });
+  for (std::thread& writer : writers) writer.join();
+  for (const FollowedWorld::Written& one : written) {
+    EXPECT_EQ(one.bytes_new, 0u);
+    EXPECT_EQ(one.ids, written[0].ids);
+  }
+  EXPECT_GT(world.expected(), 4 * (written[0].ids.size() - 4));
 }
 
 TEST(StreamMemory, WhatIsGoneIsStoredAgain) {
