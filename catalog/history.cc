@@ -83,13 +83,22 @@ Result<std::unique_ptr<History>> History::open(Storage& storage, const Keyring& 
                                                Clock& clock, Random& random,
                                                const ReplicaId& replica) {
   auto state = std::make_unique<State>(storage, keyring, clock, random, replica);
-  VARVE_TRY(state->load());
+  VARVE_TRY(state->load(VARVE_TRY(state->names())));
   return std::unique_ptr<History>(new History(std::move(state)));
 }
 
 Result<void> History::refresh() {
+  bool only_reads = false;
+  {
+    std::lock_guard lock(state_->mutex);
+    only_reads = state_->writer.is_zero();
+    if (!only_reads) return state_->load(VARVE_TRY(state_->names()));
+  }
+  // What is listed without the lock misses what is published meanwhile: nothing here. A storage
+  // that takes its time holds up nobody who asks for what is known.
+  const State::Names names = VARVE_TRY(state_->names());
   std::lock_guard lock(state_->mutex);
-  return state_->load();
+  return state_->load(names);
 }
 
 uint64_t History::version() const {
@@ -157,8 +166,11 @@ std::optional<SnapshotInfo> History::find(const SetId& set, std::string_view sho
 Result<SnapshotBody> History::body(const FileHash& snapshot) const {
   std::lock_guard lock(state_->mutex);
   if (!state_->snapshots.contains(snapshot)) return Errc::kNotFound;
-  const auto envelope = state_->read_verified(HistoryKind::kSnapshot, snapshot);
-  if (!envelope) {
+  Result<Envelope> envelope = state_->read_envelope(HistoryKind::kSnapshot, snapshot);
+  // What the storage does not give now may be whole.
+  if (!envelope.ok() && envelope.error().code() == Errc::kIo) return std::move(envelope).error();
+  if (!envelope.ok()) {
+    state_->refuse(HistoryKind::kSnapshot, snapshot, envelope.error());
     state_->snapshots.erase(snapshot);
     state_->changed();
     return Error(Errc::kNotFound, "snapshots/" + snapshot.hex() + " is missing or damaged");
@@ -176,6 +188,16 @@ std::optional<std::string> History::policy(const SetId& set) const {
 Result<std::vector<PackInfo>> History::packs_of_list(const FileHash& list) const {
   std::lock_guard lock(state_->mutex);
   return state_->packs_of(list);
+}
+
+std::vector<FileHash> History::lists() const {
+  std::lock_guard lock(state_->mutex);
+  return {state_->lists.begin(), state_->lists.end()};
+}
+
+Result<PackList> History::list(const FileHash& list) const {
+  std::lock_guard lock(state_->mutex);
+  return state_->read_list(list);
 }
 
 std::vector<PackInfo> History::listed_packs() const {

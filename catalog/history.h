@@ -45,7 +45,8 @@ class History {
                                                const ReplicaId& replica = {});
   ~History();
 
-  /// Notices files that came or went since (cp, absorb, heal). Costs three directory listings.
+  /// Notices files that came or went since (cp, absorb, heal). Costs three directory listings;
+  /// where nobody publishes, nobody waits for them.
   Result<void> refresh();
   /// Changes whenever the answer of snapshots() may have changed.
   uint64_t version() const;
@@ -58,11 +59,16 @@ class History {
   /// Checkpoints of all writers, newest first.
   std::vector<SnapshotInfo> checkpoints() const;
   std::optional<SnapshotInfo> find(const SetId& set, std::string_view shown_name) const;
-  /// Reads and verifies the snapshot's file. kNotFound if there is none, or none that verifies.
+  /// Reads and verifies the snapshot's file. kNotFound if there is none, or none that verifies; kIo
+  /// where the storage does not give it now.
   Result<SnapshotBody> body(const FileHash& snapshot) const;
   /// The policy in force for a set: JSON.
   std::optional<std::string> policy(const SetId& set) const;
 
+  /// The lists whose files are here and, as far as they were read, verify.
+  std::vector<FileHash> lists() const;
+  /// One list, without its bases. kIo where the storage does not give it now.
+  Result<PackList> list(const FileHash& list) const;
   /// The packs of a list and all its bases.
   Result<std::vector<PackInfo>> packs_of_list(const FileHash& list) const;
   /// The packs of every list that can be read; those that cannot are logged.

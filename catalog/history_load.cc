@@ -32,15 +32,23 @@ std::string history_path(HistoryKind kind, const FileHash& hash) {
   return std::string(folder_of(kind)) + "/" + hash.hex();
 }
 
-Result<void> History::State::load() {
-  bool any = VARVE_TRY(load_records());
-  if (VARVE_TRY(load_lists())) any = true;
-  if (VARVE_TRY(load_snapshots())) any = true;
+Result<History::State::Names> History::State::names() const {
+  Names names;
+  names.records = VARVE_TRY(names_in(HistoryKind::kRecord));
+  names.lists = VARVE_TRY(names_in(HistoryKind::kList));
+  names.snapshots = VARVE_TRY(names_in(HistoryKind::kSnapshot));
+  return names;
+}
+
+Result<void> History::State::load(const Names& names) {
+  bool any = load_records(names.records);
+  load_lists(names.lists);
+  if (load_snapshots(names.snapshots)) any = true;
   if (any) changed();
   return {};
 }
 
-Result<std::set<FileHash>> History::State::names_in(HistoryKind kind) {
+Result<std::set<FileHash>> History::State::names_in(HistoryKind kind) const {
   std::set<FileHash> names;
   auto entries = storage.list(folder_of(kind));
   if (!entries.ok() && entries.error().code() == Errc::kNotFound) return names;
@@ -155,8 +163,7 @@ bool History::State::apply_record(const FileHash& hash, const Envelope& envelope
   return true;
 }
 
-Result<bool> History::State::load_records() {
-  const std::set<FileHash> names = VARVE_TRY(names_in(HistoryKind::kRecord));
+bool History::State::load_records(const std::set<FileHash>& names) {
   bool any = false;
   std::erase_if(records, [&](const FileHash& hash) { return !names.contains(hash); });
   for (const FileHash& hash : names) {
@@ -171,8 +178,7 @@ Result<bool> History::State::load_records() {
 
 // Lists and snapshots.
 
-Result<bool> History::State::load_lists() {
-  const std::set<FileHash> names = VARVE_TRY(names_in(HistoryKind::kList));
+void History::State::load_lists(const std::set<FileHash>& names) {
   std::erase_if(lists, [&](const FileHash& hash) { return !names.contains(hash); });
   std::erase_if(list_nodes, [&](const auto& node) { return !names.contains(node.first); });
   std::set<FileHash> vouched;
@@ -186,7 +192,6 @@ Result<bool> History::State::load_lists() {
     }
     lists.insert(hash);
   }
-  return false;
 }
 
 bool History::State::add_snapshot(const FileHash& hash) {
@@ -210,8 +215,7 @@ bool History::State::add_snapshot(const FileHash& hash) {
   return true;
 }
 
-Result<bool> History::State::load_snapshots() {
-  const std::set<FileHash> names = VARVE_TRY(names_in(HistoryKind::kSnapshot));
+bool History::State::load_snapshots(const std::set<FileHash>& names) {
   bool any = std::erase_if(snapshots, [&](const auto& s) { return !names.contains(s.first); }) > 0;
   for (const FileHash& hash : names) {
     if (snapshots.contains(hash)) continue;

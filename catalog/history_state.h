@@ -61,11 +61,16 @@ struct History::State {
   std::vector<SnapshotInfo> shown;              // derived at every change
 
   // history_load.cc
-  Result<void> load();
-  Result<bool> load_records();
-  Result<bool> load_lists();
-  Result<bool> load_snapshots();
-  Result<std::set<FileHash>> names_in(HistoryKind kind);
+  struct Names {
+    std::set<FileHash> records, lists, snapshots;
+  };
+  /// What lies in the three folders. Needs no lock.
+  Result<Names> names() const;
+  Result<std::set<FileHash>> names_in(HistoryKind kind) const;
+  Result<void> load(const Names& names);
+  bool load_records(const std::set<FileHash>& names);
+  void load_lists(const std::set<FileHash>& names);
+  bool load_snapshots(const std::set<FileHash>& names);
   /// nullopt if the file is not there or does not verify (logged once).
   std::optional<Envelope> read_verified(HistoryKind kind, const FileHash& hash);
   Result<Envelope> read_envelope(HistoryKind kind, const FileHash& hash);

@@ -156,9 +156,7 @@ Result<void> build_next_list_on(uint32_t set, const std::optional<FileHash>& lis
   return tree.exclusively(put_rows);
 }
 
-namespace {
-
-Result<uint32_t> adopt(const SnapshotTree& from, LiveTree& tree) {
+Result<uint32_t> adopt_tree(const SnapshotTree& from, LiveTree& tree) {
   const TreeNode& top = from.top;
   const uint64_t next_number = std::min(from.next_number + kNumbersSkipped, kNextNumberMax);
   if (from.set.is_zero()) {
@@ -170,6 +168,8 @@ Result<uint32_t> adopt(const SnapshotTree& from, LiveTree& tree) {
   if (tree.set_named(name)) name += "@" + to_hex(from.set.view().first(4));
   return tree.adopt_set(from.set, name, top.inode, top.xattrs, top.below, from.links, next_number);
 }
+
+namespace {
 
 struct ListToBuildOn {
   std::optional<FileHash> list;
@@ -233,7 +233,7 @@ Result<void> adopt_live_trees(const RebuiltTrees& trees, const History& history,
                               StagedKv& kv) {
   std::map<FileHash, ListToBuildOn> lists;
   for (const RebuiltTree& rebuilt : trees.trees) {
-    const uint32_t set = VARVE_TRY(adopt(rebuilt.tree, tree));
+    const uint32_t set = VARVE_TRY(adopt_tree(rebuilt.tree, tree));
     if (!lists.contains(rebuilt.list)) {
       lists.emplace(rebuilt.list, VARVE_TRY(list_to_build_on(rebuilt, history)));
     }

@@ -69,6 +69,9 @@ struct RebuiltTrees {
 Result<RebuiltTrees> choose_live_trees(const History& history,
                                        const std::optional<WriterId>& guarded);
 
+/// Makes one the live tree of its set, as a stub; the set's number here.
+Result<uint32_t> adopt_tree(const SnapshotTree& from, LiveTree& tree);
+
 /// Puts them into the tree, and what the next lists build on into the rows; sets of that writer
 /// that have snapshots and no live tree become removed sets, so that mkdir of their name takes up
 /// their id.

@@ -22,9 +22,9 @@ std::string folder_above(const std::string& path) {
 }
 
 /// Only the newest refused working copy is kept; these are local/'s own files, so plain calls do.
-void remove_older_refused(const std::string& root, const std::string& newest) {
+void remove_older_refused(const std::string& local, const std::string& newest) {
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(root + "/local", error)) {
+  for (const auto& entry : std::filesystem::directory_iterator(local, error)) {
     const std::string name = entry.path().filename().string();
     if (!name.starts_with(kRefusedPrefix) || name == newest) continue;
     std::error_code failed;
@@ -149,7 +149,7 @@ class Repair {
     if (!options_.all || std::none_of(report_.findings.begin(), report_.findings.end(), is_wrong)) {
       return {};
     }
-    VARVE_TRY(move_working_copy_aside(store_.storage, options_.root, store_.clock));
+    VARVE_TRY(move_working_copy_aside(store_.storage, options_.root + "/local", store_.clock));
     done_.working_copy_refused = true;
     for (Finding& finding : report_.findings) {
       const bool live = finding.path && finding.snapshot.empty();
@@ -171,7 +171,7 @@ Result<Repairs> repair_store(const CheckedStore& store, const RepairOptions& opt
   return Repair(store, options, report).run();
 }
 
-Result<std::string> move_working_copy_aside(Storage& storage, const std::string& root,
+Result<std::string> move_working_copy_aside(Storage& storage, const std::string& local,
                                             Clock& clock) {
   const std::string base = std::string(kRefusedPrefix) + utc_name(clock.now());
   std::string name = base;
@@ -186,7 +186,7 @@ Result<std::string> move_working_copy_aside(Storage& storage, const std::string&
     VARVE_TRY(storage.sync_dir(folder));
     VARVE_TRY(storage.make_directories(from));  // this syncs local/, and so the rename
   }
-  remove_older_refused(root, name);
+  remove_older_refused(local, name);
   return folder;
 }
 

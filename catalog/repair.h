@@ -37,8 +37,8 @@ Result<Repairs> repair_store(const CheckedStore& store, const RepairOptions& opt
                              CheckReport& report);
 
 /// Moves local/'s database and open packs to local/refused-<time>, which it gives; older such
-/// folders go. The database must be closed.
-Result<std::string> move_working_copy_aside(Storage& storage, const std::string& root,
+/// folders go. The database must be closed. `local` is the directory that local/ is.
+Result<std::string> move_working_copy_aside(Storage& storage, const std::string& local,
                                             Clock& clock);
 
 }  // namespace varve

@@ -43,7 +43,7 @@ struct SnapshotReader::Ahead {
 
 SnapshotReader::SnapshotReader(Fetch& fetch, SnapshotTree tree)
     : fetch_(&fetch),
-      reader_(fetch),
+      reader_(fetch, TreeReader::kTreeCacheBytes, TreeReader::WithoutHint::kSameSegment),
       tree_(std::make_shared<const SnapshotTree>(std::move(tree))),
       ahead_(std::make_shared<Ahead>()) {}
 

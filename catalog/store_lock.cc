@@ -106,10 +106,17 @@ Result<void> take(int fd, const std::string& root, const std::string& path, Cloc
 
 Result<std::unique_ptr<StoreLock>> StoreLock::acquire(const std::string& root,
                                                       const std::string& mountpoint, Clock& clock) {
-  const std::string path = root + "/local/lock";
+  return acquire_in(root + "/local", root, mountpoint, clock);
+}
+
+Result<std::unique_ptr<StoreLock>> StoreLock::acquire_in(const std::string& local,
+                                                         const std::string& shown,
+                                                         const std::string& mountpoint,
+                                                         Clock& clock) {
+  const std::string path = local + "/lock";
   UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file.valid()) return error_from_errno(errno, path);
-  VARVE_TRY(take(file.get(), root, path, clock));
+  VARVE_TRY(take(file.get(), shown, path, clock));
   std::unique_ptr<StoreLock> lock(new StoreLock(std::move(file), path, mountpoint, clock.now()));
   lock->enter(Stage::kOpening);
   return lock;

@@ -25,6 +25,10 @@ class StoreLock {
   /// already. kBusy "ROOT is mounted by PID on HOST" if somebody else keeps it.
   static Result<std::unique_ptr<StoreLock>> acquire(const std::string& root,
                                                     const std::string& mountpoint, Clock& clock);
+  /// The same where local/ is the directory `local`; `shown` is what the messages speak of.
+  static Result<std::unique_ptr<StoreLock>> acquire_in(const std::string& local,
+                                                       const std::string& shown,
+                                                       const std::string& mountpoint, Clock& clock);
 
   /// Writes down what the holder is at from now on, and what went wrong, if anything, for whoever
   /// waits for its end. Best effort: the lock holds without a word too.

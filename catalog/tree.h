@@ -48,7 +48,11 @@ class TreeWriter {
 /// kept.
 class TreeReader {
  public:
-  explicit TreeReader(Fetch& fetch, size_t cache_bytes = kTreeCacheBytes);
+  /// kSameSegment: what an object names without a hint is looked for beside it first, as it was
+  /// often written; for who reads and writes nothing of what the hints say.
+  enum class WithoutHint { kIndex, kSameSegment };
+  explicit TreeReader(Fetch& fetch, size_t cache_bytes = kTreeCacheBytes,
+                      WithoutHint without_hint = WithoutHint::kIndex);
 
   using Object = std::shared_ptr<const TreeObject>;
   Result<Object> object(const TreeRef& ref);
@@ -71,6 +75,7 @@ class TreeReader {
 
   Fetch* fetch_;
   std::shared_ptr<Cache> cache_;
+  WithoutHint without_hint_;
 };
 
 }  // namespace varve

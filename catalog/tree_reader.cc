@@ -82,8 +82,23 @@ struct TreeReader::Cache {
   size_t bytes = 0, limit = 0;
 };
 
-TreeReader::TreeReader(Fetch& fetch, size_t cache_bytes)
-    : fetch_(&fetch), cache_(std::make_shared<Cache>()) {
+namespace {
+
+void fill_missing_hints(TreeObject& object, const ChunkPlace& place) {
+  for (TreeRecord& record : object.records) {
+    for (HintedId& reference : record.references) {
+      if (!reference.hint) reference.hint = place;
+    }
+  }
+  for (TreeObject::Branch& branch : object.branches) {
+    if (!branch.child.hint) branch.child.hint = place;
+  }
+}
+
+}  // namespace
+
+TreeReader::TreeReader(Fetch& fetch, size_t cache_bytes, WithoutHint without_hint)
+    : fetch_(&fetch), cache_(std::make_shared<Cache>()), without_hint_(without_hint) {
   cache_->limit = cache_bytes;
 }
 
@@ -92,6 +107,8 @@ Result<TreeReader::Object> TreeReader::object(const TreeRef& ref) {
   ChunkBytes item = VARVE_TRY(fetch_->chunk(ref.id, ref.hint));
   auto decoded = decode_tree_object(item.bytes);
   if (!decoded.ok()) return std::move(decoded).error().with_context("tree object " + ref.id.hex());
+  if (without_hint_ == WithoutHint::kSameSegment && ref.hint)
+    fill_missing_hints(*decoded, *ref.hint);
   Object object = std::make_shared<const TreeObject>(*std::move(decoded));
   cache_->insert(ref.id, object);
   return object;

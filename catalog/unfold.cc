@@ -4,6 +4,11 @@
 
 namespace varve {
 
+const Extent& TreeUnfolder::extent_of(const HintedExtent& hinted) const {
+  if (note_ && hinted.hint) note_(hinted.extent.chunk, *hinted.hint);
+  return hinted.extent;
+}
+
 Result<std::vector<Unfolder::Child>> TreeUnfolder::unfold_directory(
     const TreeRef& tree, const std::optional<TreeRef>& links) {
   std::vector<Child> children;
@@ -18,7 +23,8 @@ Result<std::vector<Unfolder::Child>> TreeUnfolder::unfold_directory(
     child.xattrs = std::move(entry.node.xattrs);
     child.target = std::move(entry.node.target);
     child.below = entry.node.below;
-    for (const HintedExtent& extent : entry.node.extents) child.extents.push_back(extent.extent);
+    for (const HintedExtent& extent : entry.node.extents)
+      child.extents.push_back(extent_of(extent));
     children.push_back(std::move(child));
     return true;
   };
@@ -34,7 +40,7 @@ Result<std::vector<Extent>> TreeUnfolder::unfold_extents(const TreeRef& tree) {
     if (next.extent.offset < end)
       return Error(Errc::kCorrupt, "extents overlap in tree " + tree.id.hex());
     end = next.extent.offset + next.extent.length;
-    extents.push_back(next.extent);
+    extents.push_back(extent_of(next));
     return true;
   };
   VARVE_TRY(reader_.scan(tree, "", visit));

@@ -26,6 +26,9 @@ void WorkingCopy::enter(StoreLock::Stage stage, std::string_view trouble) {
 const std::string& WorkingCopy::root() const {
   return state_->root;
 }
+std::string WorkingCopy::local_directory() const {
+  return state_->world->local_directory();
+}
 const StoreConfig& WorkingCopy::config() const {
   return state_->config;
 }
@@ -192,22 +195,30 @@ void WorkingCopy::State::know_packs(const std::vector<PackInfo>& listed, bool fo
   if (!rows.empty()) staged->apply(std::move(rows));
 }
 
-Result<void> WorkingCopy::State::know_packs_of(const FileHash& snapshot) {
-  if (!viewed.insert(snapshot).second) return {};
-  const std::vector<WriterId> mine = history->succeeded();
-  for (const SnapshotInfo& info : history->snapshots()) {
-    if (info.hash != snapshot || info.writer == history->writer()) continue;
-    if (std::find(mine.begin(), mine.end(), info.writer) != mine.end()) continue;
-    know_packs(VARVE_TRY(history->packs_of_list(info.header.list)), false);
+Result<void> WorkingCopy::State::know_packs_of(const SnapshotInfo& snapshot) {
+  if (lazy != nullptr) {
+    lazy->expect(snapshot.header.list);
+    return {};
   }
+  const std::vector<WriterId> mine = history->succeeded();
+  if (snapshot.writer == history->writer()) return {};
+  if (std::find(mine.begin(), mine.end(), snapshot.writer) != mine.end()) return {};
+  std::lock_guard guarded(views_mutex);
+  if (viewed.contains(snapshot.hash)) return {};
+  know_packs(VARVE_TRY(history->packs_of_list(snapshot.header.list)), false);
+  viewed.insert(snapshot.hash);
   return {};
+}
+
+Result<SnapshotBody> WorkingCopy::look_into(const SnapshotInfo& snapshot) {
+  const Result<void> known_packs = state_->know_packs_of(snapshot);
+  if (!known_packs.ok()) log_warning(known_packs.error().message());
+  return state_->history->body(snapshot.hash);
 }
 
 Result<uint32_t> WorkingCopy::view_number(const FileHash& snapshot, const SetId& set) {
   State& state = *state_;
   std::lock_guard lock(state.views_mutex);
-  const Result<void> known_packs = state.know_packs_of(snapshot);
-  if (!known_packs.ok()) log_warning(known_packs.error().message());
   const std::string row = key::view(snapshot, set);
   if (const auto known = VARVE_TRY(state.staged->get(row))) return decode_u32(*known);
   const std::string counter = key::meta("views");

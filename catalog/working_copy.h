@@ -1,5 +1,6 @@
 // A store opened for writing, by one process: everything between the storage and the files, put
-// together in order.
+// together in order. In a world that only reads (World::only_reads) it is the same store, as it is
+// now, with nothing of it written.
 //
 // open: store.json -> lock -> keyring -> database -> guard, history, writer -> packs, open packs
 // recovered -> index -> live tree (or rebuild). The working copy is rebuilt from the store's files
@@ -34,7 +35,8 @@ class WorkingCopy {
     int compression_level = kCompressionLevelDefault;
     size_t threads = 0;      // 0: as many as there are processors
     std::string mountpoint;  // for who meets the lock
-    bool read_only = false;  // nothing is published; what a crash left is finished all the same
+    bool read_only = false;  // nothing is published; what a crash left is finished all the same.
+                             // Always where the world only reads
   };
   /// `root` is the store's directory on this machine. kBusy "mounted by PID on HOST" if another
   /// process has it.
@@ -57,6 +59,8 @@ class WorkingCopy {
   void enter(StoreLock::Stage stage, std::string_view trouble = {});
 
   const std::string& root() const;
+  /// Where local/ lies.
+  std::string local_directory() const;
   const StoreConfig& config() const;
   const Chunker& chunker() const;
   LiveTree& tree();
@@ -76,6 +80,8 @@ class WorkingCopy {
   /// What follows a checkpoint: older ones go, and a rebuild goes on from this writer's. One thread
   /// at a time.
   Result<void> after_checkpoint();
+  /// What the snapshot says of its trees, whose packs can be read from now on.
+  Result<SnapshotBody> look_into(const SnapshotInfo& snapshot);
   /// The number that goes into a snapshot's inode numbers; the same for ever in this working copy.
   /// Below 2^22.
   Result<uint32_t> view_number(const FileHash& snapshot, const SetId& set);

@@ -9,8 +9,10 @@ Result<CheckReport> WorkingCopy::check(const CheckOptions& options) {
   // The view comes first: everything that it refers to is in packs that are listed after it.
   VARVE_TRY(state.committer->commit());
   const std::unique_ptr<KvView> view = VARVE_TRY(state.kv->view());
-  const CheckedStore store{state.storage, state.config,         *state.keyring,
-                           view.get(),    state.guard->replica, state.clock};
+  // Where the store is only read, the database says nothing of its own.
+  const CheckedStore store{state.storage,        state.config,
+                           *state.keyring,       state.lazy == nullptr ? view.get() : nullptr,
+                           state.guard->replica, state.clock};
   CheckReport report = VARVE_TRY(check_store(store, options));
   // What is being written meanwhile, and snapshots that were removed meanwhile, are no damage.
   std::set<std::string> in_force;

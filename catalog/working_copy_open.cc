@@ -51,6 +51,7 @@ Result<std::unique_ptr<WorkingCopy>> WorkingCopy::open(std::unique_ptr<World> wo
 }
 
 Result<void> WorkingCopy::State::open(const AccessSecret& secret) {
+  if (world->only_reads()) return open_for_reading(secret);
   VARVE_TRY(open_files(secret));
   VARVE_TRY(open_database());
   VARVE_TRY(open_history());
@@ -64,6 +65,7 @@ Result<void> WorkingCopy::State::open(const AccessSecret& secret) {
 
 Result<void> WorkingCopy::State::open_files(const AccessSecret& secret) {
   config = VARVE_TRY(in_context(read_store_config(storage), root));
+  VARVE_TRY(check_may_live_here());
   VARVE_TRY(storage.make_directories("local"));
   lock = VARVE_TRY(world->lock(options.mountpoint));
   ballast.emplace(storage);
@@ -74,6 +76,23 @@ Result<void> WorkingCopy::State::open_files(const AccessSecret& secret) {
     VARVE_TRY(storage.make_directories(folder));
   }
   return {};
+}
+
+Result<void> WorkingCopy::State::check_may_live_here() {
+  if (VARVE_TRY(storage.exists("local"))) return {};
+  if (options.read_only) {
+    return Error(Errc::kReadOnly,
+                 root +
+                     " has no working copy (local/), as a remote has none: to read it, mount it "
+                     "with -o ro,local=DIR, where DIR is an empty directory on this machine");
+  }
+  const AskPlace place = [this] { return world->place(); };
+  const GuardFound found = VARVE_TRY(read_guard(storage, place, config.store_id));
+  if (!found.guard || !found.guard->anywhere || !found.guard->writer.is_zero()) return {};
+  return Error(Errc::kReadOnly,
+               root +
+                   " is a remote: to read it, mount it with -o ro,local=DIR, where DIR is an empty "
+                   "directory on this machine");
 }
 
 // The database.
@@ -89,7 +108,8 @@ Result<bool> WorkingCopy::State::is_ours(Kv& database) {
 
 Result<void> WorkingCopy::State::move_aside(const std::string& why) {
   kv.reset();
-  const std::string folder = VARVE_TRY(move_working_copy_aside(storage, root, clock));
+  const std::string folder =
+      VARVE_TRY(move_working_copy_aside(storage, world->local_directory(), clock));
   log_warning("the working copy in local/ is refused: " + why + "; it is moved to " + folder);
   return {};
 }
@@ -171,12 +191,15 @@ Result<void> WorkingCopy::State::open_packs() {
   hasher = std::make_unique<Hasher>(*keyring);
   chunker = std::make_unique<Chunker>(*keyring, config.chunker);
   packs = std::make_unique<PackStore>(storage, *keyring, random, history->writer(), metrics);
-  index = std::make_unique<LateIndex>([this] { return open_chunk_index(storage, kIndex); });
+  auto late_index =
+      std::make_unique<LateIndex>([this] { return open_chunk_index(storage, kIndex); });
+  late = late_index.get();
+  index = std::move(late_index);
   const std::unique_ptr<KvView> view = VARVE_TRY(kv->view());
   const std::string closed_row = key::meta(kClosed);
   const bool closed = VARVE_TRY(view->get(closed_row)).has_value();
   // Here packs go into the index: without one this is no mount.
-  if (!closed || rebuild) VARVE_TRY(index->open());
+  if (!closed || rebuild) VARVE_TRY(late->open());
   KvBatch changes = VARVE_TRY(recover_packs(*view, {*history, *packs, *index, closed || rebuild}));
   if (closed) changes[closed_row] = std::nullopt;
   if (rebuild) changes.merge(VARVE_TRY(rebuild_packs(*history, *packs, *index)));
@@ -198,8 +221,8 @@ Result<void> WorkingCopy::State::open_packs() {
 /// Beside all that follows, which waits where it needs the index.
 void WorkingCopy::State::make_index_ready() {
   indexer = world->make_executor("varve-index", 1, 1);
-  index->make_ready(*indexer,
-                    [this](ChunkIndex& opened) { complete_index(storage, *packs, opened); });
+  late->make_ready(*indexer,
+                   [this](ChunkIndex& opened) { complete_index(storage, *packs, opened); });
 }
 
 Result<void> WorkingCopy::State::open_pipeline() {
@@ -221,7 +244,11 @@ Result<void> WorkingCopy::State::open_pipeline() {
 // The tree.
 
 Result<void> WorkingCopy::State::open_tree() {
-  unfolder = std::make_unique<TreeUnfolder>(*fetch);
+  TreeUnfolder::NoteHint note;
+  if (lazy != nullptr) {
+    note = [this](const ChunkId& id, const ChunkPlace& place) { lazy->note(id, place); };
+  }
+  unfolder = std::make_unique<TreeUnfolder>(*fetch, std::move(note));
   tree = VARVE_TRY(LiveTree::open(*staged, unfolder.get(), clock, random));
   history->keep_lists([this] {
     std::vector<FileHash> lists;

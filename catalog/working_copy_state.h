@@ -8,6 +8,7 @@
 
 #include "catalog/ballast.h"
 #include "catalog/late_index.h"
+#include "catalog/lazy_packs.h"
 #include "catalog/unfold.h"
 #include "catalog/working_copy.h"
 #include "catalog/writer_head.h"
@@ -44,7 +45,9 @@ struct WorkingCopy::State {
   std::unique_ptr<Hasher> hasher;
   std::unique_ptr<Executor> compressors, finisher, read_ahead, indexer;
   std::unique_ptr<PackStore> packs;
-  std::unique_ptr<LateIndex> index;
+  std::unique_ptr<ChunkIndex> index;
+  LateIndex* late = nullptr;  // the index, where the store is written
+  LazyPacks* lazy = nullptr;  // the index, where it is only read
   std::unique_ptr<Ingest> ingest;
   std::unique_ptr<Fetch> fetch;
   std::unique_ptr<StagedKv> staged;
@@ -59,6 +62,8 @@ struct WorkingCopy::State {
   // Opening, in this order.
   Result<void> open(const AccessSecret& secret);
   Result<void> open_files(const AccessSecret& secret);
+  /// Before anything is made there.
+  Result<void> check_may_live_here();
   Result<void> open_database();
   Result<bool> is_ours(Kv& database);
   Result<void> move_aside(const std::string& why);
@@ -71,6 +76,10 @@ struct WorkingCopy::State {
   Result<void> rebuild_tree();
   Result<void> take_first_checkpoint();
   Result<void> release_orphans();
+  // Of a store that is only read.
+  Result<void> open_for_reading(const AccessSecret& secret);
+  Result<void> open_empty_database();
+  Result<void> show_live_trees();
 
   Result<void> write_guard_here();
   /// Puts the writer into the guard, once it has published what a rebuild can go on from.
@@ -80,8 +89,8 @@ struct WorkingCopy::State {
   /// Packs of other writers' lists: told to the pack store, and put into the table if the live tree
   /// is to refer to them.
   void know_packs(const std::vector<PackInfo>& listed, bool for_ever);
-  /// The same for a snapshot that is looked into, once.
-  Result<void> know_packs_of(const FileHash& snapshot);
+  /// Makes the packs of a snapshot that is looked into known, or findable.
+  Result<void> know_packs_of(const SnapshotInfo& snapshot);
 };
 
 }  // namespace varve

@@ -1,5 +1,6 @@
 #include "catalog/world.h"
 
+#include "catalog/split_storage.h"
 #include "dedup/base/lmdb_kv.h"
 #include "dedup/base/posix_storage.h"
 
@@ -7,10 +8,18 @@ namespace varve {
 
 namespace {
 
+constexpr std::string_view kLocal = "local";
+
 class RealWorld final : public World {
  public:
   RealWorld(std::string root, std::unique_ptr<Storage> storage)
-      : root_(std::move(root)), storage_(std::move(storage)) {}
+      : root_(std::move(root)), local_(root_ + "/local"), storage_(std::move(storage)) {}
+  /// A store that is only read.
+  RealWorld(std::string root, std::string local, std::unique_ptr<Storage> storage)
+      : root_(std::move(root)),
+        local_(std::move(local)),
+        only_reads_(true),
+        storage_(std::move(storage)) {}
 
   const std::string& root() const override { return root_; }
   Storage& storage() override { return *storage_; }
@@ -18,19 +27,24 @@ class RealWorld final : public World {
   Random& random() override { return system_random(); }
 
   Result<std::unique_ptr<Kv>> open_database(const std::string& directory) override {
-    return open_lmdb_kv(root_ + "/" + directory, {.mark_damage = true});
+    // Databases are local/'s own.
+    return open_lmdb_kv(local_ + directory.substr(kLocal.size()), {.mark_damage = true});
   }
   std::unique_ptr<Executor> make_executor(const char* name, size_t threads,
                                           size_t queue_limit) override {
     return make_thread_pool(name, threads, queue_limit);
   }
   Result<std::unique_ptr<StoreLock>> lock(const std::string& mountpoint) override {
-    return StoreLock::acquire(root_, mountpoint, clock());
+    const std::string shown = only_reads_ ? "the working state in " + local_ : root_;
+    return StoreLock::acquire_in(local_, shown, mountpoint, clock());
   }
   Result<Place> place() override { return place_of(root_); }
+  bool only_reads() const override { return only_reads_; }
+  std::string local_directory() const override { return local_; }
 
  private:
-  const std::string root_;
+  const std::string root_, local_;
+  const bool only_reads_ = false;
   const std::unique_ptr<Storage> storage_;
 };
 
@@ -39,6 +53,13 @@ class RealWorld final : public World {
 Result<std::unique_ptr<World>> open_world(const std::string& root) {
   std::unique_ptr<Storage> storage = VARVE_TRY(open_posix_storage(root));
   return std::unique_ptr<World>(std::make_unique<RealWorld>(root, std::move(storage)));
+}
+
+Result<std::unique_ptr<World>> open_reading_world(const std::string& root,
+                                                  std::unique_ptr<Storage> place,
+                                                  const std::string& local) {
+  auto both = make_split_storage(std::move(place), VARVE_TRY(open_posix_storage(local)));
+  return std::unique_ptr<World>(std::make_unique<RealWorld>(root, local, std::move(both)));
 }
 
 }  // namespace varve

@@ -36,9 +36,18 @@ class World {
   virtual Result<std::unique_ptr<StoreLock>> lock(const std::string& mountpoint) = 0;
   /// Where replica/ lies, which is there.
   virtual Result<Place> place() = 0;
+  /// Whether the store is only read here, and nothing but local/ is written.
+  virtual bool only_reads() const { return false; }
+  /// The directory that local/ is.
+  virtual std::string local_directory() const { return root() + "/local"; }
 };
 
 /// The machine that this runs on, and the store at `root`.
 Result<std::unique_ptr<World>> open_world(const std::string& root);
+/// The same of a store that is only read, with local/ in the directory `local`: nothing is written
+/// under `root`. `place` is how the store's files are reached.
+Result<std::unique_ptr<World>> open_reading_world(const std::string& root,
+                                                  std::unique_ptr<Storage> place,
+                                                  const std::string& local);
 
 }  // namespace varve

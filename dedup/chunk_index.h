@@ -45,6 +45,9 @@ class ChunkIndex {
   virtual Result<void> add_packs(const std::vector<SealedPack>& packs) = 0;
   /// The pack is gone: nothing points there any more.
   virtual void remove_pack(const PackId& pack) = 0;
+  /// The chunk is not at that place, which find gave: one that was no more than a hint is
+  /// forgotten.
+  virtual void disappointed(const ChunkId& /*id*/, const ChunkPlace& /*place*/) {}
   /// Packs that are whole in the runs on disk, and so need not be added after opening. Who opens an
   /// index removes those that he does not have: removals are durable only after settle.
   virtual std::vector<PackId> packs_on_disk() = 0;

@@ -69,8 +69,10 @@ Result<ChunkBytes> Fetch::State::by_index(const ChunkId& id, std::optional<Error
     if (found.ok()) {
       reason = Error(Errc::kCorrupt, fmt::format("segment {} of pack {} does not have it",
                                                  place->segment, place->pack.hex()));
+      index.disappointed(id, *place);
     } else {
       reason = std::move(found).error();
+      if (reason->code() != Errc::kIo) index.disappointed(id, *place);
       // Else what is written anew would be taken for known, and be nowhere.
       if (packs.is_missing(place->pack)) index.remove_pack(place->pack);
     }

@@ -39,7 +39,7 @@ std::optional<Parsed> parse(ByteView bytes, const StoreId& store) {
   const auto replica = ReplicaId::from_hex(text(parsed, "replica_id"));
   const auto writer = WriterId::from_hex(text(parsed, "writer"));
   if (!replica || !writer || text(parsed, "store_id") != store.hex()) return std::nullopt;
-  if (place->is_null()) return Parsed{{*replica, *writer}, std::nullopt};
+  if (place->is_null()) return Parsed{{*replica, *writer, true}, std::nullopt};
   const auto inode = place->find("inode");
   if (inode == place->end() || !inode->is_number_unsigned()) return std::nullopt;
   return Parsed{{*replica, *writer}, Place{text(*place, "filesystem"), inode->get<uint64_t>()}};

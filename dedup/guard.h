@@ -20,7 +20,8 @@ namespace varve {
 
 struct Guard {
   ReplicaId replica;
-  WriterId writer;  // zeros: none yet
+  WriterId writer;        // zeros: none yet
+  bool anywhere = false;  // it is bound to no place: a remote's, or one that was promoted
 };
 
 struct GuardFound {

@@ -53,6 +53,17 @@ void PackStore::State::sealed_now(const Recovered& recovered, std::shared_ptr<Pa
   readers.put(pack, std::move(reader));
 }
 
+Result<bool> PackStore::State::knows_sealed(const PackId& pack) {
+  {
+    std::lock_guard lock(mutex);
+    if (sealed.contains(pack)) return true;
+  }
+  if (!finder) return false;
+  VARVE_TRY(finder(pack));
+  std::lock_guard lock(mutex);
+  return sealed.contains(pack);
+}
+
 Result<std::shared_ptr<PackReader>> PackStore::State::reader(const PackId& pack) {
   PackInfo info;
   std::shared_ptr<const SegmentTable> table;
@@ -60,9 +71,14 @@ Result<std::shared_ptr<PackReader>> PackStore::State::reader(const PackId& pack)
     std::lock_guard lock(mutex);
     if (auto found = writing.find(pack); found != writing.end()) return found->second;
     if (auto* found = readers.find(pack)) return *found;
+  }
+  if (!VARVE_TRY(knows_sealed(pack)))
+    return Error(Errc::kNotFound, "pack " + pack.hex() + " is not known here");
+  {
+    std::lock_guard lock(mutex);
     auto found = sealed.find(pack);
     if (found == sealed.end())
-      return Error(Errc::kNotFound, "pack " + pack.hex() + " is not known here");
+      return Error(Errc::kNotFound, "pack " + pack.hex() + " is not known here any more");
     info = found->second;
     if (auto* known = tables.find(pack)) table = *known;
   }
@@ -117,6 +133,10 @@ void PackStore::add(const PackInfo& info) {
   state_->tables.erase(info.pack);
 }
 
+void PackStore::ask(Finder finder) {
+  state_->finder = std::move(finder);
+}
+
 void PackStore::remove(const PackId& pack) {
   std::lock_guard lock(state_->mutex);
   state_->sealed.erase(pack);
@@ -144,7 +164,7 @@ Result<std::shared_ptr<const DecodedSegment>> PackStore::read_segment(const Pack
                                                                       uint32_t segment) {
   auto reader = state_->reader(pack);
   if (!reader.ok()) {
-    if (reader.error().code() == Errc::kNotFound && !find(pack)) return std::move(reader).error();
+    if (!find(pack)) return std::move(reader).error();
     return state_->report(pack, kNoSegment, reader.error());
   }
   auto decoded = (*reader)->read(segment, state_->hasher);
@@ -196,11 +216,8 @@ Result<PackIndex> PackStore::readable_index(const PackId& pack) {
 
 Result<PackIndex> PackStore::State::index_of(
     const PackId& pack, const std::function<Result<PackIndex>(const PackReader&)>& read) {
-  {
-    std::lock_guard lock(mutex);
-    if (!sealed.contains(pack))
-      return Error(Errc::kNotFound, "pack " + pack.hex() + " is not known here");
-  }
+  if (!VARVE_TRY(knows_sealed(pack)))
+    return Error(Errc::kNotFound, "pack " + pack.hex() + " is not known here");
   auto opened = reader(pack);
   if (!opened.ok()) return report(pack, kNoSegment, opened.error());
   auto index = read(**opened);

@@ -47,6 +47,10 @@ class PackStore {
   void add(const PackInfo& info);
   void remove(const PackId& pack);
   std::optional<PackInfo> find(const PackId& pack) const;
+  /// Asked for a pack that is not known before it counts as unknown; it tells of what it finds by
+  /// add(), and its error is the read's. Set before anything is read.
+  using Finder = std::function<Result<void>(const PackId&)>;
+  void ask(Finder finder);
   std::vector<PackInfo> sealed_packs() const;
 
   /// Reads, opens, decodes and checks one segment of a sealed pack or of one in writing. kNotFound,

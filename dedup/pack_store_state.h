@@ -22,6 +22,8 @@ struct PackStore::State {
   PackHeader new_header(PackClass pack_class);
   /// A pack came to its end under its name: `reader`, if there is one, serves it from now on.
   void sealed_now(const PackStore::Recovered& recovered, std::shared_ptr<PackReader> reader);
+  /// Whether the pack is known as sealed, now that the finder was asked.
+  Result<bool> knows_sealed(const PackId& pack);
   /// The reader of a pack in writing, or of a sealed one. kNotFound if the pack is not known.
   Result<std::shared_ptr<PackReader>> reader(const PackId& pack);
   /// The pack found no space for its end: it is read where it is.
@@ -35,6 +37,7 @@ struct PackStore::State {
   Storage& storage;
   const Keyring& keyring;
   Random& random;
+  PackStore::Finder finder;  // set before anything is read
   const WriterId writer;
   const Hasher hasher;
   PackFolders folders;

@@ -18,7 +18,7 @@
 namespace varve {
 namespace {
 
-constexpr const char* kControlSocket = "/local/control";
+constexpr const char* kControlSocket = "/control";
 
 /// A field of a request: a string, or nothing.
 Result<std::string> text_of(const nlohmann::json& request, const char* field) {
@@ -83,8 +83,11 @@ SessionOptions session_options(const DaemonOptions& options) {
 /// Everything of one mount, in the order in which it is made; it goes the other way round.
 class Mount {
  public:
-  Mount(std::unique_ptr<WorkingCopy> working_copy, Metrics& metrics, const DaemonOptions& options)
+  /// `place` is what the store is read through, if it may hang.
+  Mount(std::unique_ptr<WorkingCopy> working_copy, Metrics& metrics, const DaemonOptions& options,
+        FetchedStorage* place)
       : working_copy_(std::move(working_copy)),
+        place_(place),
         metrics_(metrics),
         options_(options),
         status_(*working_copy_, metrics, options.mountpoint, system_clock().now()),
@@ -106,7 +109,7 @@ class Mount {
 
   /// On a full disk the mount goes without: what can be removed there makes room for the next one.
   Result<void> open_control() {
-    auto opened = ControlServer::start(working_copy_->root() + kControlSocket,
+    auto opened = ControlServer::start(working_copy_->local_directory() + kControlSocket,
                                        control_handlers(volume_, status_, *working_copy_, ending_));
     if (opened.ok()) {
       control_ = std::move(opened).value();
@@ -121,6 +124,7 @@ class Mount {
     Result<void> served = session_.run();
     working_copy_->enter(StoreLock::Stage::kEnding);
     ending_ = true;
+    if (place_ != nullptr) place_->stop();
     control_.reset();
     upkeep_.reset();
     volume_.end_imports();
@@ -142,6 +146,7 @@ class Mount {
   }
 
   std::unique_ptr<WorkingCopy> working_copy_;
+  FetchedStorage* const place_;  // the working copy's
   Metrics& metrics_;
   const DaemonOptions& options_;
   Status status_;
@@ -152,7 +157,9 @@ class Mount {
   std::unique_ptr<Upkeep> upkeep_;
 };
 
-Result<std::unique_ptr<WorkingCopy>> open_store(const DaemonOptions& options, Metrics& metrics) {
+/// `place` is set where the store is read through a helper.
+Result<std::unique_ptr<WorkingCopy>> open_store(const DaemonOptions& options, Metrics& metrics,
+                                                FetchedStorage*& place) {
   WorkingCopy::Options how;
   how.cache_bytes = options.mount.cache_bytes;
   how.pending_bytes_max = options.mount.dirty_bytes / 2;
@@ -160,7 +167,13 @@ Result<std::unique_ptr<WorkingCopy>> open_store(const DaemonOptions& options, Me
   how.compression_level = options.mount.compression_level;
   how.mountpoint = options.mountpoint;
   how.read_only = options.mount.read_only;
-  return WorkingCopy::open(options.store, options.secret, how, metrics);
+  if (options.mount.local.empty())
+    return WorkingCopy::open(options.store, options.secret, how, metrics);
+  auto fetched = VARVE_TRY(open_fetched_storage(options.start_helper, fetch_limits()));
+  place = fetched.get();
+  auto world =
+      VARVE_TRY(open_reading_world(options.store, std::move(fetched), options.mount.local));
+  return WorkingCopy::open(std::move(world), options.secret, how, metrics);
 }
 
 }  // namespace
@@ -168,12 +181,13 @@ Result<std::unique_ptr<WorkingCopy>> open_store(const DaemonOptions& options, Me
 Result<int> run_daemon(DaemonOptions options,
                        const std::function<void(const Result<void>&)>& on_ready) {
   Metrics metrics;
-  Result<std::unique_ptr<WorkingCopy>> working_copy = open_store(options, metrics);
+  FetchedStorage* place = nullptr;
+  Result<std::unique_ptr<WorkingCopy>> working_copy = open_store(options, metrics, place);
   if (!working_copy.ok()) {
     on_ready(working_copy.error());
     return std::move(working_copy).error();
   }
-  Mount mount(std::move(*working_copy), metrics, options);
+  Mount mount(std::move(*working_copy), metrics, options, place);
   Result<void> begun = mount.begin();
   on_ready(begun);
   if (!begun.ok()) return std::move(begun).error();

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "dedup/base/result.h"
+#include "dedup/fetched_storage.h"
 #include "dedup/keyring.h"
 #include "fs/mount_options.h"
 
@@ -21,6 +22,8 @@ struct DaemonOptions {
   std::string source;      // the store as the user named it: what mount(8) shows
   MountOptions mount;
   AccessSecret secret;
+  /// Starts the process that reads the store, where its place may hang; with mount.local.
+  StartHelper start_helper;
   bool foreground = false;
 };
 

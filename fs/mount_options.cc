@@ -94,7 +94,7 @@ Result<void> apply_valued(MountOptions& options, const Option& option, bool& kno
     if (text != "append") return invalid("option snapshots can only be \"append\"");
     options.append_only_snapshots = true;
   } else if (option.name == "local") {
-    return Error(Errc::kUnsupported, "option local=DIR is not supported by this version of varve");
+    options.local = VARVE_TRY(value_of(option));
   } else {
     known = false;
   }
@@ -205,6 +205,8 @@ Result<MountOptions> parse_mount_options(std::string_view list) {
     list.remove_prefix(std::min(comma + 1, list.size()));
     if (!text.empty()) VARVE_TRY(apply(options, split_option(text)));
   }
+  if (!options.local.empty() && !options.read_only)
+    return invalid("option local=DIR is for stores that are only read: add ro");
   int secrets = !options.passphrase_file.empty() + !options.key_file.empty() +
                 !options.recovery_key_file.empty();
   if (secrets > 1) {

@@ -17,6 +17,8 @@ inline constexpr uint64_t kDirtyBytesMin = uint64_t{8} << 20;
 struct MountOptions {
   bool read_only = false;
   bool allow_other = false;
+  /// Where the working state lies; empty: in the store itself.
+  std::string local;
   /// Where the secret is read from; at most one is set.
   std::string passphrase_file, key_file, recovery_key_file;
   /// Bytes of decoded data kept for reading.

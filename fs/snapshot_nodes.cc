@@ -87,7 +87,7 @@ Result<std::shared_ptr<SnapshotNodes::View>> SnapshotNodes::view(const SnapshotI
       if (std::shared_ptr<View> known = at->second.lock()) return known;
     }
   }
-  SnapshotBody body = VARVE_TRY(working_copy_.history().body(snapshot.hash));
+  SnapshotBody body = VARVE_TRY(working_copy_.look_into(snapshot));
   auto tree = std::find_if(body.trees.begin(), body.trees.end(),
                            [&](const SnapshotTree& t) { return t.set == set; });
   if (tree == body.trees.end())

@@ -82,33 +82,38 @@ nlohmann::json Status::bytes() {
 }
 
 nlohmann::json Status::fields() {
+  // Where the working state lies elsewhere, the store is only read.
+  const bool only_read = working_copy_.local_directory() != working_copy_.root() + "/local";
   ChunkIndex::Figures index = working_copy_.index().figures();
-  nlohmann::json result = {
-      {"format_version", 1},
-      {"store", {{"id", working_copy_.config().store_id.hex()}, {"path", working_copy_.root()}}},
-      {"writer", working_copy_.history().writer().hex()},
-      {"mountpoint", mountpoint_},
-      {"pid", ::getpid()},
-      {"since", utc_iso(since_)},
-      {"files", working_copy_.tree().figures().files},
-      {"sets", sets()},
-      {"bytes", bytes()},
-      {"cache",
-       {{"bytes", metric("varve_cache_bytes")},
-        {"hits", metric("varve_cache_hits_total")},
-        {"misses", metric("varve_cache_misses_total")}}},
-      {"index",
-       {{"chunks_in_memory", index.chunks_in_memory},
-        {"chunks_in_runs", index.chunks_in_runs},
-        {"runs", index.runs},
-        {"resident_bytes", index.resident_bytes}}},
-      {"errors",
-       {{"reads", metric("varve_read_failures_total")},
-        {"flushes", metric("varve_flush_failures_total")},
-        {"commits", metric("varve_commit_failures_total")},
-        {"damaged_segments", metric("varve_damaged_segments_total")}}},
-      {"last_commit", time_or_null(committed_)},
-      {"last_checkpoint", time_or_null(checkpointed_)}};
+  nlohmann::json result = {{"format_version", 1},
+                           {"store",
+                            {{"id", working_copy_.config().store_id.hex()},
+                             {"path", working_copy_.root()},
+                             {"local", working_copy_.local_directory()},
+                             {"only_read", only_read}}},
+                           {"writer", working_copy_.history().writer().hex()},
+                           {"mountpoint", mountpoint_},
+                           {"pid", ::getpid()},
+                           {"since", utc_iso(since_)},
+                           {"files", working_copy_.tree().figures().files},
+                           {"sets", sets()},
+                           {"bytes", bytes()},
+                           {"cache",
+                            {{"bytes", metric("varve_cache_bytes")},
+                             {"hits", metric("varve_cache_hits_total")},
+                             {"misses", metric("varve_cache_misses_total")}}},
+                           {"index",
+                            {{"chunks_in_memory", index.chunks_in_memory},
+                             {"chunks_in_runs", index.chunks_in_runs},
+                             {"runs", index.runs},
+                             {"resident_bytes", index.resident_bytes}}},
+                           {"errors",
+                            {{"reads", metric("varve_read_failures_total")},
+                             {"flushes", metric("varve_flush_failures_total")},
+                             {"commits", metric("varve_commit_failures_total")},
+                             {"damaged_segments", metric("varve_damaged_segments_total")}}},
+                           {"last_commit", time_or_null(committed_)},
+                           {"last_checkpoint", time_or_null(checkpointed_)}};
   if (const Volume* volume = volume_) {
     Volume::Figures figures = volume->figures();
     result["bytes"]["dirty"] = figures.dirty_bytes;

@@ -26,7 +26,7 @@ Result<std::shared_ptr<TarArchive>> TarExports::of_snapshot(const SnapshotInfo& 
   }
   std::lock_guard making(slot->mutex);
   if (!slot->archive) {
-    const SnapshotBody body = VARVE_TRY(working_copy_.history().body(snapshot.hash));
+    const SnapshotBody body = VARVE_TRY(working_copy_.look_into(snapshot));
     const bool whole = snapshot.header.snapshot_class != SnapshotClass::kSet;
     slot->archive = VARVE_TRY(TarArchive::open(working_copy_.fetch(), body, whole, {}));
     std::lock_guard lock(mutex_);
@@ -38,7 +38,7 @@ Result<std::shared_ptr<TarArchive>> TarExports::of_snapshot(const SnapshotInfo& 
 
 Result<std::shared_ptr<TarArchive>> TarExports::of_checkpoint(const SnapshotInfo& checkpoint,
                                                               const SetId& set) {
-  SnapshotBody body = VARVE_TRY(working_copy_.history().body(checkpoint.hash));
+  SnapshotBody body = VARVE_TRY(working_copy_.look_into(checkpoint));
   if (!set.is_zero())
     std::erase_if(body.trees, [&](const SnapshotTree& tree) { return tree.set != set; });
   if (body.trees.empty()) return Errc::kNotFound;

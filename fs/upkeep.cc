@@ -80,8 +80,10 @@ void Upkeep::slow_loop() {
 
 void Upkeep::refresh_history() {
   Result<void> refreshed = parts_.working_copy.history().refresh();
-  if (!refreshed.ok())
+  if (!refreshed.ok() && !refresh_failed_)
     log_warning("the store's history cannot be read again: " + refreshed.error().message());
+  if (refreshed.ok() && refresh_failed_) log_info("the store's history can be read again");
+  refresh_failed_ = !refreshed.ok();
   uint64_t version = parts_.working_copy.history().version();
   if (version == history_version_) return;
   history_version_ = version;

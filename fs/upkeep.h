@@ -51,6 +51,7 @@ class Upkeep {
   Nanoseconds committed_at_ = 0;     // of the commit thread
   Nanoseconds checkpointed_at_ = 0;  // of the slow thread
   uint64_t history_version_ = 0;     // of the slow thread
+  bool refresh_failed_ = false;      // of the slow thread
   std::thread commits_, slow_;
 };
 

@@ -63,7 +63,7 @@ Result<nlohmann::json> status_of(const std::string& path) {
   if (Result<MountedPath> mounted = find_mounted(path); mounted.ok())
     return call_daemon(*mounted, {{"command", "status"}});
   MountedPath store;
-  store.store = path;
+  store.control = control_socket(path);
   if (Result<nlohmann::json> answer = call_daemon(store, {{"command", "status"}}); answer.ok())
     return answer;
   return status_of_store(path);
@@ -171,6 +171,8 @@ void print_mounted(const nlohmann::json& status) {
              status["store"].value("id", ""));
   fmt::print("mounted    {} since {} by process {}\n", status.value("mountpoint", ""),
              status.value("since", ""), status.value("pid", 0));
+  if (status["store"].value("only_read", false))
+    fmt::print("only read  working state in {}\n", status["store"].value("local", ""));
   print_bytes(status["bytes"]);
   const nlohmann::json disk = status.value("disk", nlohmann::json::object());
   fmt::print("disk       {} free of {}\n", human_bytes(disk.value("available", uint64_t{0})),
@@ -194,7 +196,10 @@ Result<void> status(const StatusOptions& options) {
   nlohmann::json found = VARVE_TRY(status_of(options.path));
   found.erase("ok");
   if (!found.contains("mounted")) found["mounted"] = true;
-  found["remotes"] = VARVE_TRY(status_of_remotes(found["store"].value("path", options.path)));
+  // A store that is only read has no remotes, and its place may hang.
+  found["remotes"] = nlohmann::json::array();
+  if (!found["store"].value("only_read", false))
+    found["remotes"] = VARVE_TRY(status_of_remotes(found["store"].value("path", options.path)));
   if (options.json) {
     fmt::print("{}\n", found.dump());
   } else if (found["mounted"].get<bool>()) {

@@ -7,7 +7,7 @@
 namespace varve {
 
 Result<nlohmann::json> call_daemon(const MountedPath& mounted, const nlohmann::json& request) {
-  return control_call(control_socket(mounted.store), request);
+  return control_call(mounted.control, request);
 }
 
 }  // namespace varve

@@ -22,6 +22,7 @@
 #include "fs/daemonize.h"
 #include "fs/fuse_session.h"
 #include "fs/mount_table.h"
+#include "tools/fetch_process.h"
 #include "tools/passphrase.h"
 
 /// Read by jemalloc before main. What threads and arenas keep counts as much as what is in use: two
@@ -53,6 +54,9 @@ constexpr const char* kHelp =
     "\n"
     "Mount options:\n"
     "  ro, rw                    read-only; read and write (the default)\n"
+    "  local=DIR                 with ro: working state goes to DIR, and nothing is written to "
+    "STORE, which may\n"
+    "                            be a remote\n"
     "  allow_other               other users than the one who mounts may use the mount\n"
     "  passphrase_file=F, key_file=F, recovery_key_file=F\n"
     "  cache=SIZE                memory for decoded data, e.g. 1G (256M)\n"
@@ -246,6 +250,22 @@ bool is_below(const std::string& path, const std::string& directory) {
   return path.starts_with(directory + "/");
 }
 
+// The directory for the working state, made if it is not there.
+Result<std::string> prepare_local(const std::string& path, const DaemonOptions& options) {
+  std::error_code failed;
+  std::string local = std::filesystem::weakly_canonical(std::filesystem::absolute(path), failed);
+  if (failed) return error_from_errno(failed.value(), "local=" + path);
+  if (local.size() > 1 && local.back() == '/') local.pop_back();
+  if (is_below(local, options.store) || is_below(options.store, local) ||
+      is_below(local, options.mountpoint)) {
+    return usage("local=" + path +
+                 " must be a directory of its own, neither in the store nor below the mountpoint");
+  }
+  if (::mkdir(local.c_str(), 0700) != 0 && errno != EEXIST)
+    return error_from_errno(errno, "local=" + path);
+  return local;
+}
+
 Result<DaemonOptions> prepare(const Arguments& arguments, MountOptions mount) {
   DaemonOptions options;
   options.source = arguments.store;
@@ -255,6 +275,10 @@ Result<DaemonOptions> prepare(const Arguments& arguments, MountOptions mount) {
   if (is_below(options.store, options.mountpoint) || is_below(options.mountpoint, options.store)) {
     return usage("store " + options.store + " and mountpoint " + options.mountpoint +
                  " lie in each other");
+  }
+  if (!mount.local.empty()) {
+    mount.local = VARVE_TRY(prepare_local(mount.local, options));
+    options.start_helper = fetch_process_starter(options.store);
   }
   options.secret = VARVE_TRY(read_access_secret(secret_source(arguments, mount), arguments.store));
   options.mount = std::move(mount);
@@ -310,5 +334,6 @@ int run_mount(int argc, char** argv) {
 }  // namespace varve
 
 int main(int argc, char** argv) {
+  varve::become_fetch_process(argc, argv);
   return varve::run_mount(argc, argv);
 }

@@ -51,14 +51,16 @@ Result<std::string> real_path(const std::string& path) {
 
 /// The daemon itself says where its store is: the source in the mount table is only what the user
 /// typed.
-Result<std::string> store_of(const std::string& mountpoint) {
+Result<void> ask_store_of(const std::string& mountpoint, MountedPath& found) {
   std::ifstream file(mountpoint + "/.varve/status.json");
   const nlohmann::json status = nlohmann::json::parse(file, nullptr, false);
   if (status.is_discarded() || !status.contains("store")) {
     return Error(Errc::kIo,
                  mountpoint + "/.varve/status.json cannot be read: is the daemon alive?");
   }
-  return status["store"].value("path", "");
+  found.store = status["store"].value("path", "");
+  found.control = status["store"].value("local", "") + "/control";
+  return {};
 }
 
 }  // namespace
@@ -83,7 +85,7 @@ Result<MountedPath> find_mounted(const std::string& path) {
     return Error(Errc::kInvalid,
                  path + " is no backup set: name the directory just below " + found.mountpoint);
   }
-  found.store = VARVE_TRY(store_of(found.mountpoint));
+  VARVE_TRY(ask_store_of(found.mountpoint, found));
   return found;
 }
 

@@ -2,6 +2,7 @@
 # Goal: a store is replicated, mounted or not, to a directory, a drive and over sshfs; what arrives is a store; a kill, a line that hangs, a full or
 # a wrong drive cost nothing but time; and nothing is ever written where the remote is not.
 source "$(dirname "$0")/lib.sh"
+source "$(dirname "$0")/ssh.sh"
 [ "$(id -u)" -eq 0 ] || fail "needs root"
 full && megabytes=256 || megabytes=24
 
@@ -133,36 +134,7 @@ unmount_store
 umount "$scratch/drive"
 
 say "over sshfs; unmounted"
-mkdir -p "$scratch/far" "$scratch/near" "$scratch/ssh" /run/sshd
-chmod 700 "$scratch/ssh"
-ssh-keygen -q -t ed25519 -N '' -f "$scratch/ssh/host"
-ssh-keygen -q -t ed25519 -N '' -f "$scratch/ssh/user"
-port=$((20000 + RANDOM % 20000))
-cat >"$scratch/ssh/config" <<EOF
-Port $port
-ListenAddress 127.0.0.1
-HostKey $scratch/ssh/host
-AuthorizedKeysFile $scratch/ssh/user.pub
-PidFile $scratch/ssh/pid
-StrictModes no
-UsePAM no
-PermitRootLogin yes
-Subsystem sftp internal-sftp
-EOF
-/usr/sbin/sshd -f "$scratch/ssh/config" -E "$scratch/ssh/log"
-end_ssh() {
-  kill "$(cat "$scratch/ssh/pid")" 2>/dev/null || true
-  [ -z "${sshfs:-}" ] || kill -KILL "$sshfs" 2>/dev/null || true
-}
-trap 'code=$?; end_ssh; (exit $code) && true; cleanup' EXIT
-mount_sshfs() {
-  sshfs -f -p "$port" -o "IdentityFile=$scratch/ssh/user,StrictHostKeyChecking=no,UserKnownHostsFile=/dev/null,BatchMode=yes,LogLevel=ERROR" \
-    "root@127.0.0.1:$scratch/far" "$scratch/near" 2>"$scratch/ssh/sshfs-log" &
-  sshfs=$!
-  local i
-  for ((i = 0; i < 200; i++)); do mountpoint -q "$scratch/near" && return; sleep 0.1; done
-  fail "sshfs: $(cat "$scratch/ssh/sshfs-log" "$scratch/ssh/log")"
-}
+start_ssh
 mount_sshfs
 varve remote add "$store" far "$scratch/near" >/dev/null
 varve remote set "$store" far --limit 'mon-sun 12M'

@@ -61,7 +61,9 @@ TEST(MountOptions, RefuseByName) {
     EXPECT_EQ(options.error().code(), Errc::kInvalid) << wrong;
   }
   EXPECT_NE(parse_mount_options("rw,bogus=1").error().message().find("bogus"), std::string::npos);
-  EXPECT_EQ(parse_mount_options("local=/x").error().code(), Errc::kUnsupported);
+  EXPECT_EQ(parse_mount_options("ro,local=/x")->local, "/x");
+  EXPECT_EQ(parse_mount_options("local=/x").error().code(), Errc::kInvalid);
+  EXPECT_EQ(parse_mount_options("ro,local=").error().code(), Errc::kInvalid);
   EXPECT_FALSE(parse_mount_options("passphrase_file=a,key_file=b").ok());
 }
 

@@ -1,0 +1,174 @@
+#include "catalog/lazy_packs.h"
+
+#include "catalog/index_bundles.h"
+#include "dedup/base/log.h"
+
+namespace varve {
+
+namespace {
+
+/// Half as many places are kept at least: some 64 MiB.
+constexpr size_t kNotesMax = size_t{1} << 19;
+
+bool is_passing(const Error& error) {
+  return error.code() == Errc::kIo;
+}
+
+}  // namespace
+
+LazyPacks::LazyPacks(const History& history, PackStore& packs, std::unique_ptr<ChunkIndex> read)
+    : history_(history), packs_(packs), read_(std::move(read)) {
+  for (const PackId& pack : read_->packs_on_disk()) indexed_.insert(pack);
+  packs_.ask([this](const PackId& pack) {
+    std::lock_guard lock(mutex_);
+    return find_pack(pack);
+  });
+}
+
+void LazyPacks::expect(const FileHash& list) {
+  std::lock_guard lock(mutex_);
+  if (!met_.insert(list).second) return;
+  lists_.push_front(list);
+}
+
+// Places that trees name.
+
+void LazyPacks::note(const ChunkId& id, const ChunkPlace& place) {
+  std::lock_guard lock(notes_mutex_);
+  if (notes_.size() >= kNotesMax) older_notes_ = std::exchange(notes_, {});
+  notes_.insert_or_assign(id, place);
+}
+
+std::optional<ChunkPlace> LazyPacks::noted(const ChunkId& id) {
+  std::lock_guard lock(notes_mutex_);
+  for (const Notes* notes : {&notes_, &older_notes_}) {
+    const auto found = notes->find(id);
+    if (found != notes->end()) return found->second;
+  }
+  return std::nullopt;
+}
+
+void LazyPacks::disappointed(const ChunkId& id, const ChunkPlace& place) {
+  std::lock_guard lock(notes_mutex_);
+  for (Notes* notes : {&notes_, &older_notes_}) {
+    const auto found = notes->find(id);
+    if (found != notes->end() && found->second == place) notes->erase(found);
+  }
+}
+
+// Lists.
+
+void LazyPacks::add_rows(const std::vector<PackInfo>& rows) {
+  for (const PackInfo& info : rows) {
+    if (!known_.insert(info.pack).second) continue;
+    packs_.add(info);
+    (info.pack_class == PackClass::kCatalog ? catalogs_ : data_).push_back(info);
+  }
+}
+
+Result<bool> LazyPacks::read_next_list() {
+  if (lists_.empty() && !all_lists_) {
+    all_lists_ = true;
+    for (const FileHash& list : history_.lists()) {
+      if (met_.insert(list).second) lists_.push_back(list);
+    }
+  }
+  if (lists_.empty()) return false;
+  const FileHash next = lists_.front();
+  const Result<PackList> list = history_.list(next);
+  if (!list.ok() && is_passing(list.error())) return list.error();
+  lists_.pop_front();
+  if (!list.ok()) {
+    log_warning(list.error().message() + "; packs are looked up in all other lists");
+    return true;
+  }
+  add_rows(list->rows);
+  for (const FileHash& base : list->bases) {
+    if (met_.insert(base).second) lists_.push_front(base);
+  }
+  return true;
+}
+
+Result<void> LazyPacks::find_pack(const PackId& pack) {
+  while (!known_.contains(pack)) {
+    if (!VARVE_TRY(read_next_list())) return {};
+  }
+  return {};
+}
+
+// Indexes.
+
+Result<void> LazyPacks::read_index(const PackInfo& info) {
+  if (indexed_.contains(info.pack)) return {};
+  const Result<PackIndex> content = packs_.readable_index(info.pack);
+  if (!content.ok() && is_passing(content.error())) return content.error();
+  indexed_.insert(info.pack);
+  if (content.ok()) {
+    read_->add_pack(info.pack, *content);
+  } else {
+    log_warning(pack_path(info.pack_class, info.hash) + ": " + content.error().message());
+  }
+  return {};
+}
+
+Result<void> LazyPacks::read_bundles(const PackInfo& info) {
+  const Result<void> visited = visit_bundles(info, packs_, [&](const IndexBundle& bundle) {
+    const std::optional<PackInfo> listed = packs_.find(bundle.header.pack);
+    if (!listed || listed->hash != bundle.info.hash) return;
+    if (indexed_.insert(listed->pack).second) read_->add_pack(listed->pack, bundle.index);
+  });
+  if (!visited.ok() && is_passing(visited.error())) return visited;
+  if (!visited.ok()) {
+    log_warning(pack_path(info.pack_class, info.hash) + ": " + visited.error().message());
+  }
+  return {};
+}
+
+Result<bool> LazyPacks::read_next_index() {
+  // All lists first: without them nobody could say that a bundle's pack is the one that is listed.
+  while (!lists_.empty()) VARVE_TRY(read_next_list());
+  if (!catalogs_.empty()) {
+    VARVE_TRY(read_index(catalogs_.front()));
+    bundles_.push_back(catalogs_.front());
+    catalogs_.pop_front();
+  } else if (!bundles_.empty()) {
+    VARVE_TRY(read_bundles(bundles_.front()));
+    bundles_.pop_front();
+  } else if (!data_.empty()) {
+    VARVE_TRY(read_index(data_.front()));
+    data_.pop_front();
+  } else {
+    return false;
+  }
+  return true;
+}
+
+Result<std::optional<ChunkPlace>> LazyPacks::find(const ChunkId& id) {
+  if (const std::optional<ChunkPlace> place = noted(id)) return place;
+  std::lock_guard lock(mutex_);
+  for (;;) {
+    std::optional<ChunkPlace> place = VARVE_TRY(read_->find(id));
+    if (place) return place;
+    if (VARVE_TRY(read_next_index())) continue;
+    if (!VARVE_TRY(read_next_list())) return std::optional<ChunkPlace>();
+  }
+}
+
+void LazyPacks::add_pack(const PackId& pack, const PackIndex& index) {
+  std::lock_guard lock(mutex_);
+  indexed_.insert(pack);
+  read_->add_pack(pack, index);
+}
+
+Result<void> LazyPacks::add_packs(const std::vector<SealedPack>& packs) {
+  for (const SealedPack& sealed : packs) add_pack(sealed.pack, sealed.index);
+  return {};
+}
+
+void LazyPacks::remove_pack(const PackId& pack) {
+  std::lock_guard lock(mutex_);
+  indexed_.erase(pack);
+  read_->remove_pack(pack);
+}
+
+}  // namespace varve
