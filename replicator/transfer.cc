@@ -19,8 +19,8 @@ constexpr size_t kTransferThreads = 4;
 class Stage {
  public:
   Stage(const Shipment::Route& route, const std::vector<StoreFile>& files, TransferFigures& figures,
-        const TransferProgress& progress)
-      : route_(route), files_(files), figures_(figures), progress_(progress) {}
+        const TransferProgress& progress, TransferRule rule)
+      : route_(route), files_(files), figures_(figures), progress_(progress), rule_(rule) {}
 
   Result<void> run() {
     VARVE_TRY(make_folders());
@@ -56,7 +56,7 @@ class Stage {
   }
 
   Result<void> copy_one(const StoreFile& file) {
-    Shipment shipment(route_, file, true);
+    Shipment shipment(route_, file, rule_ == TransferRule::kWhatIsThereCounts);
     for (;;) {
       const std::optional<Shipment::Outcome> outcome = VARVE_TRY(shipment.step());
       if (!outcome) continue;
@@ -88,6 +88,7 @@ class Stage {
   const std::vector<StoreFile>& files_;
   TransferFigures& figures_;
   const TransferProgress& progress_;
+  const TransferRule rule_;
   std::atomic<size_t> next_{0};
   std::atomic<bool> failed_{false};
   std::mutex mutex_;
@@ -144,11 +145,12 @@ std::string sender_of_source(const std::string& directory) {
 }
 
 Result<void> transfer(const Shipment::Route& route, std::vector<StoreFile> files,
-                      TransferFigures& figures, const TransferProgress& progress) {
+                      TransferFigures& figures, const TransferProgress& progress,
+                      TransferRule rule) {
   std::sort(files.begin(), files.end());
   for (const FileClass file_class : {FileClass::kKeys, FileClass::kPack, FileClass::kCatalogPack,
                                      FileClass::kList, FileClass::kSnapshot, FileClass::kRecord}) {
-    VARVE_TRY(Stage(route, of_class(files, file_class), figures, progress).run());
+    VARVE_TRY(Stage(route, of_class(files, file_class), figures, progress, rule).run());
   }
   return {};
 }

@@ -27,9 +27,15 @@ using TransferProgress = std::function<void(const TransferFigures&)>;
 /// sources write one temporary file.
 std::string sender_of_source(const std::string& directory);
 
+enum class TransferRule {
+  kWhatIsThereCounts,  // with its length
+  kReplace,            // whatever is there: it is known to be damaged
+};
+
 /// Copies `files` (any order). An error is the destination's; what came before it stays.
 Result<void> transfer(const Shipment::Route& route, std::vector<StoreFile> files,
-                      TransferFigures& figures, const TransferProgress& progress);
+                      TransferFigures& figures, const TransferProgress& progress,
+                      TransferRule rule = TransferRule::kWhatIsThereCounts);
 
 /// Brings what a drive (or any directory with files of this store, any part of them) has and `to`
 /// lacks into `to`. A snapshot comes in when it is whole in `to` then; others wait for the drives

@@ -20,5 +20,6 @@ void add_replicate_command(CLI::App& app, int& exit_code);
 void add_inventory_command(CLI::App& app, int& exit_code);
 void add_absorb_command(CLI::App& app, int& exit_code);
 void add_carry_command(CLI::App& app, int& exit_code);
+void add_heal_command(CLI::App& app, int& exit_code);
 
 }  // namespace varve

@@ -1,0 +1,146 @@
+#include "replicator/heal.h"
+
+#include <set>
+
+#include "dedup/scrub.h"
+#include "replicator/carried_history.h"
+
+namespace varve {
+namespace {
+
+class Healing {
+ public:
+  Healing(Storage& store, Storage& from, const std::string& sender, HealLook look,
+          const HealProgress& progress)
+      : store_(store), from_(from), sender_(sender), look_(look), progress_(progress) {}
+
+  Result<HealFigures> run() {
+    config_ = VARVE_TRY(read_store_config(store_));
+    const StoreConfig theirs =
+        VARVE_TRY(in_context(read_store_config(from_), "the place to heal from"));
+    if (theirs.hash != config_.hash)
+      return Error(Errc::kForeign,
+                   "the place to heal from is of another store (" + theirs.store_id.hex() + ")");
+    VARVE_TRY(mend_damaged());
+    VARVE_TRY(bring_missing());
+    for (const StoreFile& file : unhealed_) {
+      figures_.unhealed.push_back(path_of(file) +
+                                  ": damaged or missing, and the other place has no "
+                                  "whole copy of it");
+    }
+    return std::move(figures_);
+  }
+
+ private:
+  void tell() {
+    if (progress_) progress_(figures_);
+  }
+
+  Result<void> bring(const std::vector<StoreFile>& files) {
+    const Shipment::Route route{from_, store_, sender_};
+    return transfer(
+        route, files, figures_.brought, [&](const TransferFigures&) { tell(); },
+        TransferRule::kReplace);
+  }
+
+  // Damaged.
+
+  Result<bool> is_whole(const StoreFile& file) {
+    const Result<uint64_t> length = hash_store_file(store_, file);
+    if (length.ok()) figures_.bytes_read += *length;
+    const bool gone = !length.ok() && length.error().code() == Errc::kNotFound;
+    return length.ok() || gone;
+  }
+
+  /// Nobody can say of a file that is not there.
+  Result<bool> has_its_length(const StoreFile& file) {
+    const auto here = store_.open_read(path_of(file)), there = from_.open_read(path_of(file));
+    if (!here.ok() || !there.ok()) return true;
+    const Result<uint64_t> ours = (*here)->length(), theirs = (*there)->length();
+    return !ours.ok() || !theirs.ok() || *ours == *theirs;
+  }
+
+  Result<void> mend_damaged() {
+    std::vector<StoreFile> damaged;
+    for (const StoreFile& file : VARVE_TRY(list_store_files(store_)).files) {
+      const bool whole =
+          look_ == HealLook::kBytes ? VARVE_TRY(is_whole(file)) : VARVE_TRY(has_its_length(file));
+      figures_.files_looked_at++;
+      if (!whole) {
+        damaged.push_back(file);
+        figures_.damaged++;
+      }
+      tell();
+    }
+    VARVE_TRY(bring(damaged));
+    for (const StoreFile& file : damaged) {
+      if (!hash_store_file(store_, file).ok()) unhealed_.insert(file);
+    }
+    return {};
+  }
+
+  // Missing.
+
+  /// What the snapshots that are here are known to lack; more may be known when that is here.
+  Result<std::vector<StoreFile>> lacking() {
+    const StoreFiles here = VARVE_TRY(list_store_files(store_));
+    const std::set<StoreFile> names(here.files.begin(), here.files.end());
+    std::vector<StoreFile> result;
+    const Result<void> read = history_.refresh(store_, config_, here);
+    if (!read.ok() && read.error().code() == Errc::kCorrupt) {
+      for (const StoreFile& file : VARVE_TRY(list_store_files(from_)).files) {
+        if (file.file_class == FileClass::kKeys && !names.contains(file)) result.push_back(file);
+      }
+      return result;
+    }
+    VARVE_TRY(Result<void>(read));
+    std::set<StoreFile> found;
+    for (const CarriedSnapshot& snapshot : history_.snapshots()) {
+      const Lacking lacks =
+          history_.lacking(snapshot, [&](const StoreFile& file) { return names.contains(file); });
+      for (const FileHash& list : lacks.lists) found.insert({FileClass::kList, list});
+      for (const PackInfo& pack : lacks.packs) found.insert(file_of_pack(pack));
+    }
+    // A list that lies here damaged was tried already.
+    for (const StoreFile& file : found) {
+      if (!names.contains(file)) result.push_back(file);
+    }
+    return result;
+  }
+
+  Result<void> bring_missing() {
+    std::set<StoreFile> tried;
+    for (;;) {
+      std::vector<StoreFile> wanted;
+      for (const StoreFile& file : VARVE_TRY(lacking())) {
+        if (tried.insert(file).second) wanted.push_back(file);
+      }
+      if (wanted.empty()) break;
+      figures_.missing += wanted.size();
+      VARVE_TRY(bring(wanted));
+    }
+    for (const StoreFile& file : tried) {
+      if (!VARVE_TRY(store_.exists(path_of(file)))) unhealed_.insert(file);
+    }
+    return {};
+  }
+
+  Storage& store_;
+  Storage& from_;
+  const std::string& sender_;
+  const HealLook look_;
+  const HealProgress& progress_;
+  StoreConfig config_;
+  CarriedHistory history_;
+  std::set<StoreFile> unhealed_;
+  HealFigures figures_;
+};
+
+}  // namespace
+
+Result<HealFigures> heal(Storage& store, Storage& from, const std::string& sender, HealLook look,
+                         const HealProgress& progress) {
+  return Healing(store, from, sender, look, progress).run();
+}
+
+}  // namespace varve
