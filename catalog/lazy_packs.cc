@@ -9,24 +9,30 @@ namespace {
 
 /// Half as many places are kept at least: some 64 MiB.
 constexpr size_t kNotesMax = size_t{1} << 19;
+constexpr size_t kMisleadingMax = size_t{1} << 16;
 
 bool is_passing(const Error& error) {
   return error.code() == Errc::kIo;
 }
 
+Error still_looking() {
+  return {Errc::kIo, "many indexes must be read to find it: not all of them were yet"};
+}
+
 }  // namespace
 
-LazyPacks::LazyPacks(const History& history, PackStore& packs, std::unique_ptr<ChunkIndex> read)
-    : history_(history), packs_(packs), read_(std::move(read)) {
+LazyPacks::LazyPacks(const History& history, PackStore& packs, std::unique_ptr<ChunkIndex> read,
+                     std::chrono::milliseconds patience)
+    : history_(history), packs_(packs), read_(std::move(read)), patience_(patience) {
   for (const PackId& pack : read_->packs_on_disk()) indexed_.insert(pack);
   packs_.ask([this](const PackId& pack) {
-    std::lock_guard lock(mutex_);
+    std::lock_guard lock(lists_mutex_);
     return find_pack(pack);
   });
 }
 
 void LazyPacks::expect(const FileHash& list) {
-  std::lock_guard lock(mutex_);
+  std::lock_guard lock(lists_mutex_);
   if (!met_.insert(list).second) return;
   lists_.push_front(list);
 }
@@ -50,10 +56,13 @@ std::optional<ChunkPlace> LazyPacks::noted(const ChunkId& id) {
 
 void LazyPacks::disappointed(const ChunkId& id, const ChunkPlace& place) {
   std::lock_guard lock(notes_mutex_);
-  for (Notes* notes : {&notes_, &older_notes_}) {
-    const auto found = notes->find(id);
-    if (found != notes->end() && found->second == place) notes->erase(found);
-  }
+  if (misleading_.size() >= kMisleadingMax) misleading_.clear();
+  misleading_.emplace(id, place.pack);
+}
+
+bool LazyPacks::is_misleading(const ChunkId& id, const ChunkPlace& place) {
+  std::lock_guard lock(notes_mutex_);
+  return misleading_.contains({id, place.pack});
 }
 
 // Lists.
@@ -124,38 +133,71 @@ Result<void> LazyPacks::read_bundles(const PackInfo& info) {
   return {};
 }
 
+Result<void> LazyPacks::read_met_lists() {
+  std::lock_guard lock(lists_mutex_);
+  while (!lists_.empty()) VARVE_TRY(read_next_list());
+  return {};
+}
+
+Result<bool> LazyPacks::read_another_list() {
+  std::lock_guard lock(lists_mutex_);
+  return read_next_list();
+}
+
+std::optional<PackInfo> LazyPacks::front_of(const std::deque<PackInfo>& packs) {
+  std::lock_guard lock(lists_mutex_);
+  if (packs.empty()) return std::nullopt;
+  return packs.front();
+}
+
+void LazyPacks::pop_front_of(std::deque<PackInfo>& packs) {
+  std::lock_guard lock(lists_mutex_);
+  packs.pop_front();
+}
+
 Result<bool> LazyPacks::read_next_index() {
   // All lists first: without them nobody could say that a bundle's pack is the one that is listed.
-  while (!lists_.empty()) VARVE_TRY(read_next_list());
-  if (!catalogs_.empty()) {
-    VARVE_TRY(read_index(catalogs_.front()));
-    bundles_.push_back(catalogs_.front());
-    catalogs_.pop_front();
+  VARVE_TRY(read_met_lists());
+  if (const std::optional<PackInfo> catalog = front_of(catalogs_)) {
+    VARVE_TRY(read_index(*catalog));
+    bundles_.push_back(*catalog);
+    pop_front_of(catalogs_);
   } else if (!bundles_.empty()) {
     VARVE_TRY(read_bundles(bundles_.front()));
     bundles_.pop_front();
-  } else if (!data_.empty()) {
-    VARVE_TRY(read_index(data_.front()));
-    data_.pop_front();
+  } else if (const std::optional<PackInfo> data = front_of(data_)) {
+    VARVE_TRY(read_index(*data));
+    pop_front_of(data_);
   } else {
     return false;
   }
   return true;
 }
 
-Result<std::optional<ChunkPlace>> LazyPacks::find(const ChunkId& id) {
-  if (const std::optional<ChunkPlace> place = noted(id)) return place;
-  std::lock_guard lock(mutex_);
+Result<std::optional<ChunkPlace>> LazyPacks::find_in_indexes(const ChunkId& id,
+                                                             Clock::time_point end) {
   for (;;) {
     std::optional<ChunkPlace> place = VARVE_TRY(read_->find(id));
-    if (place) return place;
+    if (place && !is_misleading(id, *place)) return place;
+    if (Clock::now() >= end) return still_looking();
     if (VARVE_TRY(read_next_index())) continue;
-    if (!VARVE_TRY(read_next_list())) return std::optional<ChunkPlace>();
+    if (!VARVE_TRY(read_another_list())) return place;
   }
 }
 
+/// Where nothing else has the chunk, a place that was wrong may be whole again.
+Result<std::optional<ChunkPlace>> LazyPacks::find(const ChunkId& id) {
+  const std::optional<ChunkPlace> hint = noted(id);
+  if (hint && !is_misleading(id, *hint)) return hint;
+  const Clock::time_point end = Clock::now() + patience_;
+  std::unique_lock lock(index_mutex_, end);
+  if (!lock.owns_lock()) return still_looking();
+  std::optional<ChunkPlace> place = VARVE_TRY(find_in_indexes(id, end));
+  return place ? place : hint;
+}
+
 void LazyPacks::add_pack(const PackId& pack, const PackIndex& index) {
-  std::lock_guard lock(mutex_);
+  std::lock_guard lock(index_mutex_);
   indexed_.insert(pack);
   read_->add_pack(pack, index);
 }
@@ -166,7 +208,7 @@ Result<void> LazyPacks::add_packs(const std::vector<SealedPack>& packs) {
 }
 
 void LazyPacks::remove_pack(const PackId& pack) {
-  std::lock_guard lock(mutex_);
+  std::lock_guard lock(index_mutex_);
   indexed_.erase(pack);
   read_->remove_pack(pack);
 }

@@ -3,11 +3,12 @@
 // A pack that a hint names is looked for in the lists of what is looked into, newest first, and at
 // last in every list that is here. Where a hint is missing or leads nowhere, indexes are read until
 // one has the chunk: catalog packs' own, then the bundles in them, then data packs' own. So with
-// good hints no index is read at all. What the storage does not give now is asked for again by the
-// next call; its error is the caller's. Any thread; a place that was noted is found without waiting
-// for others.
+// good hints no index is read at all. A place that turned out wrong counts no more while another
+// one can be found. What the storage does not give now is asked for again by the next call; its
+// error is the caller's. Any thread; who reads indexes holds up nobody who is led by hints.
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -24,7 +25,10 @@ class LazyPacks final : public ChunkIndex {
  public:
   /// `read` takes what is read of indexes, and may have some of it already. Becomes the finder of
   /// `packs`, so both must outlive what reads from them.
-  LazyPacks(const History& history, PackStore& packs, std::unique_ptr<ChunkIndex> read);
+  /// A find that has read indexes for `patience` is kIo, so that nobody waits for all of a large
+  /// store's; the next one goes on from there.
+  LazyPacks(const History& history, PackStore& packs, std::unique_ptr<ChunkIndex> read,
+            std::chrono::milliseconds patience);
 
   /// What is looked into needs the packs of this list and its bases.
   void expect(const FileHash& list);
@@ -45,31 +49,45 @@ class LazyPacks final : public ChunkIndex {
 
  private:
   using Notes = std::unordered_map<ChunkId, ChunkPlace, IdHash>;
+  using Clock = std::chrono::steady_clock;
 
   std::optional<ChunkPlace> noted(const ChunkId& id);
-  // Under mutex_:
+  bool is_misleading(const ChunkId& id, const ChunkPlace& place);
+  // Under lists_mutex_:
   Result<void> find_pack(const PackId& pack);
   /// False if there is no list left.
   Result<bool> read_next_list();
   void add_rows(const std::vector<PackInfo>& rows);
+  // Under index_mutex_:
+  Result<std::optional<ChunkPlace>> find_in_indexes(const ChunkId& id, Clock::time_point end);
+  Result<bool> read_another_list();
+  Result<void> read_met_lists();
   /// False if every index that is expected was read.
   Result<bool> read_next_index();
+  std::optional<PackInfo> front_of(const std::deque<PackInfo>& packs);
+  void pop_front_of(std::deque<PackInfo>& packs);
   Result<void> read_bundles(const PackInfo& info);
   Result<void> read_index(const PackInfo& info);
 
   const History& history_;
   PackStore& packs_;
   const std::unique_ptr<ChunkIndex> read_;
+  const std::chrono::milliseconds patience_;
 
   std::mutex notes_mutex_;  // a leaf
   Notes notes_, older_notes_;
+  std::set<std::pair<ChunkId, PackId>> misleading_;
 
-  std::mutex mutex_;  // held over reads of lists and indexes
+  std::timed_mutex index_mutex_;  // held over reads of indexes; taken before lists_mutex_
+  std::set<PackId> indexed_;
+  std::deque<PackInfo> bundles_;  // catalog packs whose bundles are to be read
+
+  std::mutex lists_mutex_;  // held over reads of lists
   std::deque<FileHash> lists_;
   std::set<FileHash> met_;
   bool all_lists_ = false;
-  std::set<PackId> known_, indexed_;
-  std::deque<PackInfo> catalogs_, bundles_, data_;  // whose index, bundles, index to read
+  std::set<PackId> known_;
+  std::deque<PackInfo> catalogs_, data_;  // whose index is to be read
 };
 
 }  // namespace varve

@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t kReadAheadThreads = 2;
 constexpr size_t kReadAheadQueue = 64;
+constexpr std::chrono::hours kFindPatience{24 * 365};  // who reads a store so has time
 
 }  // namespace
 
@@ -39,7 +40,7 @@ Result<void> StoreReader::State::open(const std::string& root, const AccessSecre
   const ReplicaId replica = found.guard ? found.guard->replica : ReplicaId();
   history = VARVE_TRY(History::open(*storage, *keyring, system_clock(), system_random(), replica));
   packs = std::make_unique<PackStore>(*storage, *keyring, system_random(), WriterId(), metrics);
-  index = std::make_unique<LazyPacks>(*history, *packs, make_memory_chunk_index());
+  index = std::make_unique<LazyPacks>(*history, *packs, make_memory_chunk_index(), kFindPatience);
   read_ahead = make_thread_pool("varve-ahead", kReadAheadThreads, kReadAheadQueue);
   fetch = std::make_unique<Fetch>(*packs, *index, nullptr, read_ahead.get(), metrics, cache_bytes);
   return {};

@@ -19,6 +19,8 @@ constexpr const char* kReadingIndex = "local/index";
 constexpr const char* kReadingMark = "local/reading";
 constexpr const char* kLockName = "lock";
 constexpr size_t kMarkBytesMax = 256;
+/// As a read waits for a place that does not answer.
+constexpr std::chrono::seconds kFindPatience{60};
 
 /// `local` is empty, or served the same purpose for the same store.
 Result<void> check_local(Storage& storage, const StoreId& store, const std::string& local) {
@@ -48,16 +50,17 @@ Result<void> WorkingCopy::State::open_for_reading(const AccessSecret& secret) {
   keyring.emplace(VARVE_TRY(open_keyring(storage, config, secret)));
   VARVE_TRY(write_whole(storage, kReadingMark, as_bytes(config.store_id.hex())));
   VARVE_TRY(open_empty_database());
-  const AskPlace place = [this] { return world->place(); };
+  // Where this is matters to who writes; and nothing but the storage may touch it.
+  const AskPlace place = [] { return Place(); };
   const GuardFound found = VARVE_TRY(read_guard(storage, place, config.store_id));
   // Drops bind the replica that they name: a place that is none obeys none.
-  guard = found.guard.value_or(Guard{});
+  guard = found.guard ? *found.guard : found.moved.value_or(Guard{});
   history = VARVE_TRY(History::open(storage, *keyring, clock, random, guard->replica));
   hasher = std::make_unique<Hasher>(*keyring);
   chunker = std::make_unique<Chunker>(*keyring, config.chunker);
   packs = std::make_unique<PackStore>(storage, *keyring, random, WriterId(), metrics);
   auto lazy_packs = std::make_unique<LazyPacks>(
-      *history, *packs, VARVE_TRY(open_chunk_index(storage, kReadingIndex)));
+      *history, *packs, VARVE_TRY(open_chunk_index(storage, kReadingIndex)), kFindPatience);
   lazy = lazy_packs.get();
   index = std::move(lazy_packs);
   staged = std::make_unique<StagedKv>(*kv);

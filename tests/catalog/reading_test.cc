@@ -3,6 +3,8 @@
 // while.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "catalog/snapshot_reader.h"
@@ -158,6 +160,35 @@ TEST_F(ReadingTest, ChunksAreFoundWithoutHints) {
   }
   EXPECT_FALSE(reading->fetch().chunk(ChunkId{}).ok());
   EXPECT_GT(chunks_indexed(), 0u);
+  close();
+}
+
+TEST_F(ReadingTest, WhatADamagedPackHadIsReadFromAnotherThatHasItToo) {
+  namespace fs = std::filesystem;
+  const fs::path packs = fs::path(site.root) / "packs", aside = site.directory / "aside";
+  fs::rename(packs, aside);
+  site.open();
+  EXPECT_FALSE(site.read("set/early"));
+  site.file(site.set("other"), "again", early);
+  site.commit();
+  EXPECT_TRUE(site.snapshot("other", "again").ok());
+  site.close();
+  fs::remove_all(site.root + "/local");
+  fs::remove_all(site.root + "/replica");
+  for (const auto& entry : fs::recursive_directory_iterator(aside)) {
+    if (!entry.is_regular_file()) continue;
+    std::fstream pack(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+    const auto length = static_cast<std::streamoff>(entry.file_size());
+    for (std::streamoff at = length / 10; at < length / 2; at += 1000) {
+      pack.seekp(at);
+      pack.write("damaged", 7);
+    }
+  }
+  fs::copy(aside, packs, fs::copy_options::recursive);
+  open();
+  EXPECT_EQ(in_snapshot("one", "early").value(), early);
+  EXPECT_EQ(live("early").value(), early);
+  EXPECT_FALSE(in_snapshot("two", "late").ok());
   close();
 }
 
