@@ -26,14 +26,18 @@ bool History::State::is_dropped(const FileHash& snapshot) const {
   return drop != in_force.end() && drop->second.statement.type == StatementType::kDrop;
 }
 
-Result<PackList> History::State::read_list(const FileHash& list) {
+Result<PackList> History::State::read_pack_list(const FileHash& list) const {
   Result<Envelope> envelope = read_envelope(HistoryKind::kList, list);
   if (!envelope.ok()) {
     const bool missing = envelope.error().code() == Errc::kNotFound;
     Error error = missing ? Error(Errc::kNotFound, "is missing") : std::move(envelope).error();
     return std::move(error).with_context("lists/" + list.hex());
   }
-  PackList decoded = VARVE_TRY(decode_pack_list(envelope->readable));
+  return decode_pack_list(envelope->readable);
+}
+
+Result<PackList> History::State::read_list(const FileHash& list) {
+  PackList decoded = VARVE_TRY(read_pack_list(list));
   list_nodes[list] = {decoded.depth, decoded.bases};
   return decoded;
 }
@@ -81,24 +85,24 @@ History::~History() = default;
 
 Result<std::unique_ptr<History>> History::open(Storage& storage, const Keyring& keyring,
                                                Clock& clock, Random& random,
-                                               const ReplicaId& replica) {
-  auto state = std::make_unique<State>(storage, keyring, clock, random, replica);
-  VARVE_TRY(state->load(VARVE_TRY(state->names())));
+                                               const ReplicaId& replica, Executor* readers) {
+  auto state = std::make_unique<State>(storage, keyring, clock, random, replica, readers);
+  const State::Names names = VARVE_TRY(state->names());
+  std::unique_lock lock(state->mutex);
+  state->load(names, lock);
+  lock.unlock();
   return std::unique_ptr<History>(new History(std::move(state)));
 }
 
 Result<void> History::refresh() {
-  bool only_reads = false;
-  {
-    std::lock_guard lock(state_->mutex);
-    only_reads = state_->writer.is_zero();
-    if (!only_reads) return state_->load(VARVE_TRY(state_->names()));
-  }
-  // What is listed without the lock misses what is published meanwhile: nothing here. A storage
-  // that takes its time holds up nobody who asks for what is known.
+  std::unique_lock lock(state_->mutex);
+  // What is listed without the lock misses what is published meanwhile.
+  const bool only_reads = state_->writer.is_zero();
+  if (only_reads) lock.unlock();
   const State::Names names = VARVE_TRY(state_->names());
-  std::lock_guard lock(state_->mutex);
-  return state_->load(names);
+  if (only_reads) lock.lock();
+  state_->load(names, lock);
+  return {};
 }
 
 uint64_t History::version() const {
@@ -164,9 +168,11 @@ std::optional<SnapshotInfo> History::find(const SetId& set, std::string_view sho
 }
 
 Result<SnapshotBody> History::body(const FileHash& snapshot) const {
-  std::lock_guard lock(state_->mutex);
+  std::unique_lock lock(state_->mutex);
   if (!state_->snapshots.contains(snapshot)) return Errc::kNotFound;
+  lock.unlock();
   Result<Envelope> envelope = state_->read_envelope(HistoryKind::kSnapshot, snapshot);
+  lock.lock();
   // What the storage does not give now may be whole.
   if (!envelope.ok() && envelope.error().code() == Errc::kIo) return std::move(envelope).error();
   if (!envelope.ok()) {
@@ -195,9 +201,22 @@ std::vector<FileHash> History::lists() const {
   return {state_->lists.begin(), state_->lists.end()};
 }
 
-Result<PackList> History::list(const FileHash& list) const {
+std::vector<FileHash> History::lists_of(const SetId& set) const {
   std::lock_guard lock(state_->mutex);
-  return state_->read_list(list);
+  std::vector<std::pair<uint64_t, FileHash>> by_sequence;
+  for (const auto& [hash, info] : state_->snapshots) {
+    const bool of_set = set.is_zero() || info.header.set == set;
+    if (of_set || info.header.snapshot_class != SnapshotClass::kSet)
+      by_sequence.emplace_back(info.sequence, info.header.list);
+  }
+  std::sort(by_sequence.rbegin(), by_sequence.rend());
+  std::vector<FileHash> result;
+  for (const auto& [sequence, list] : by_sequence) result.push_back(list);
+  return result;
+}
+
+Result<PackList> History::list(const FileHash& list) const {
+  return state_->read_pack_list(list);
 }
 
 std::vector<PackInfo> History::listed_packs() const {

@@ -14,6 +14,7 @@
 
 #include "catalog/snapshot_body.h"
 #include "dedup/base/clock.h"
+#include "dedup/base/executor.h"
 #include "dedup/base/storage.h"
 
 namespace varve {
@@ -38,11 +39,13 @@ struct SetInfo {
 
 class History {
  public:
-  /// Reads what is there: newest base first, then what it does not cover. Drops bind that name
-  /// `replica` (zeros: none do).
+  /// Reads what is there: records first, then what no base of theirs covers. Drops bind that name
+  /// `replica` (zeros: none do). `readers`, if given, read many files at a time, for a storage that
+  /// is far away; it must outlive this.
   static Result<std::unique_ptr<History>> open(Storage& storage, const Keyring& keyring,
                                                Clock& clock, Random& random,
-                                               const ReplicaId& replica = {});
+                                               const ReplicaId& replica = {},
+                                               Executor* readers = nullptr);
   ~History();
 
   /// Notices files that came or went since (cp, absorb, heal). Costs three directory listings;
@@ -67,6 +70,8 @@ class History {
 
   /// The lists whose files are here and, as far as they were read, verify.
   std::vector<FileHash> lists() const;
+  /// Those that snapshots of the set (zeros: of any) and of the whole mount name, newest first.
+  std::vector<FileHash> lists_of(const SetId& set) const;
   /// One list, without its bases. kIo where the storage does not give it now.
   Result<PackList> list(const FileHash& list) const;
   /// The packs of a list and all its bases.

@@ -7,12 +7,14 @@
 #include "dedup/base/checksum.h"
 #include "dedup/base/limits.h"
 #include "dedup/base/log.h"
+#include "dedup/base/parallel.h"
 
 namespace varve {
 
 namespace {
 
 constexpr size_t kHistoryFileBytesMax = 256 * kMiB;
+constexpr size_t kReadAtOnce = 64;
 
 }  // namespace
 
@@ -40,12 +42,11 @@ Result<History::State::Names> History::State::names() const {
   return names;
 }
 
-Result<void> History::State::load(const Names& names) {
-  bool any = load_records(names.records);
-  load_lists(names.lists);
-  if (load_snapshots(names.snapshots)) any = true;
+void History::State::load(const Names& names, Locked& lock) {
+  bool any = load_records(names.records, lock);
+  load_lists(names.lists, lock);
+  if (load_snapshots(names.snapshots, lock)) any = true;
   if (any) changed();
-  return {};
 }
 
 Result<std::set<FileHash>> History::State::names_in(HistoryKind kind) const {
@@ -60,7 +61,7 @@ Result<std::set<FileHash>> History::State::names_in(HistoryKind kind) const {
   return names;
 }
 
-Result<Envelope> History::State::read_envelope(HistoryKind kind, const FileHash& hash) {
+Result<Envelope> History::State::read_envelope(HistoryKind kind, const FileHash& hash) const {
   const Bytes file = VARVE_TRY(read_whole(storage, history_path(kind, hash), kHistoryFileBytesMax));
   if (sha256(file) != hash) {
     return Error(Errc::kCorrupt, "is damaged: its bytes do not hash to its name");
@@ -77,13 +78,38 @@ void History::State::refuse(HistoryKind kind, const FileHash& hash, const Error&
 }
 
 std::optional<Envelope> History::State::read_verified(HistoryKind kind, const FileHash& hash) {
-  Result<Envelope> envelope = read_envelope(kind, hash);
+  return verified(kind, hash, read_envelope(kind, hash));
+}
+
+std::optional<Envelope> History::State::verified(HistoryKind kind, const FileHash& hash,
+                                                 Result<Envelope> envelope) {
   if (envelope.ok()) {
     refused.erase(history_path(kind, hash));
     return std::move(envelope).value();
   }
   refuse(kind, hash, envelope.error());
   return std::nullopt;
+}
+
+void History::State::read_all(HistoryKind kind, const std::vector<FileHash>& files, Locked& lock,
+                              const Visit& visit) {
+  const auto take = [&](const FileHash& hash, Result<Envelope> read) {
+    const std::optional<Envelope> envelope = verified(kind, hash, std::move(read));
+    if (envelope) visit(hash, *envelope);
+  };
+  if (readers == nullptr) {
+    for (const FileHash& hash : files) take(hash, read_envelope(kind, hash));
+    return;
+  }
+  for (size_t from = 0; from < files.size(); from += kReadAtOnce) {
+    const size_t count = std::min(kReadAtOnce, files.size() - from);
+    std::vector<Result<Envelope>> read(count, Errc::kIo);
+    lock.unlock();
+    run_parallel(*readers, count,
+                 [&](size_t i) { read[i] = read_envelope(kind, files[from + i]); });
+    lock.lock();
+    for (size_t i = 0; i < count; i++) take(files[from + i], std::move(read[i]));
+  }
 }
 
 void History::State::note_head(const WriterId& by, uint64_t sequence, const FileHash& hash) {
@@ -163,42 +189,53 @@ bool History::State::apply_record(const FileHash& hash, const Envelope& envelope
   return true;
 }
 
-bool History::State::load_records(const std::set<FileHash>& names) {
+namespace {
+
+std::vector<FileHash> without(const std::set<FileHash>& names, const std::set<FileHash>& known) {
+  std::vector<FileHash> result;
+  std::set_difference(names.begin(), names.end(), known.begin(), known.end(),
+                      std::back_inserter(result));
+  return result;
+}
+
+}  // namespace
+
+bool History::State::load_records(const std::set<FileHash>& names, Locked& lock) {
   bool any = false;
   std::erase_if(records, [&](const FileHash& hash) { return !names.contains(hash); });
-  for (const FileHash& hash : names) {
-    if (records.contains(hash)) continue;
-    const std::optional<Envelope> envelope = read_verified(HistoryKind::kRecord, hash);
-    if (!envelope || !apply_record(hash, *envelope)) continue;
-    records.insert(hash);
-    any = true;
-  }
+  read_all(HistoryKind::kRecord, without(names, records), lock,
+           [&](const FileHash& hash, const Envelope& envelope) {
+             if (!apply_record(hash, envelope)) return;
+             records.insert(hash);
+             any = true;
+           });
   return any;
 }
 
 // Lists and snapshots.
 
-void History::State::load_lists(const std::set<FileHash>& names) {
+void History::State::load_lists(const std::set<FileHash>& names, Locked& lock) {
   std::erase_if(lists, [&](const FileHash& hash) { return !names.contains(hash); });
   std::erase_if(list_nodes, [&](const auto& node) { return !names.contains(node.first); });
   std::set<FileHash> vouched;
   for (const auto& [hash, snapshot] : covered) vouched.insert(snapshot.header.list);
-  for (const FileHash& hash : names) {
-    if (lists.contains(hash)) continue;
-    if (!vouched.contains(hash)) {
-      const std::optional<Envelope> envelope = read_verified(HistoryKind::kList, hash);
-      if (!envelope) continue;
-      note_head(envelope->writer, envelope->sequence, hash);
+  std::vector<FileHash> unknown;
+  for (const FileHash& hash : without(names, lists)) {
+    if (vouched.contains(hash)) {
+      lists.insert(hash);
+    } else {
+      unknown.push_back(hash);
     }
-    lists.insert(hash);
   }
+  read_all(HistoryKind::kList, unknown, lock, [&](const FileHash& hash, const Envelope& envelope) {
+    note_head(envelope.writer, envelope.sequence, hash);
+    lists.insert(hash);
+  });
 }
 
-bool History::State::add_snapshot(const FileHash& hash) {
-  const std::optional<Envelope> envelope = read_verified(HistoryKind::kSnapshot, hash);
-  if (!envelope) return false;
-  const Result<SnapshotHeader> header = decode_snapshot_header(envelope->readable);
-  const Result<SnapshotBody> body = decode_snapshot_body(envelope->sealed_plain);
+bool History::State::add_snapshot(const FileHash& hash, const Envelope& envelope) {
+  const Result<SnapshotHeader> header = decode_snapshot_header(envelope.readable);
+  const Result<SnapshotBody> body = decode_snapshot_body(envelope.sealed_plain);
   Result<void> fits;
   if (!header.ok()) fits = header.error();
   if (fits.ok() && !body.ok()) fits = body.error();
@@ -207,29 +244,34 @@ bool History::State::add_snapshot(const FileHash& hash) {
     refuse(HistoryKind::kSnapshot, hash, fits.error());
     return false;
   }
-  SnapshotInfo info{hash, envelope->writer, envelope->sequence, envelope->time, *header,
+  SnapshotInfo info{hash, envelope.writer, envelope.sequence, envelope.time, *header,
                     "",   body->name};
   if (header->snapshot_class == SnapshotClass::kSet) info.set_name = body->trees[0].set_name;
   snapshots[hash] = std::move(info);
-  note_head(envelope->writer, envelope->sequence, hash);
+  note_head(envelope.writer, envelope.sequence, hash);
   return true;
 }
 
-bool History::State::load_snapshots(const std::set<FileHash>& names) {
+bool History::State::load_snapshots(const std::set<FileHash>& names, Locked& lock) {
   bool any = std::erase_if(snapshots, [&](const auto& s) { return !names.contains(s.first); }) > 0;
+  std::vector<FileHash> unknown;
   for (const FileHash& hash : names) {
     if (snapshots.contains(hash)) continue;
     const auto vouched = covered.find(hash);
     const bool damaged = refused.contains(history_path(HistoryKind::kSnapshot, hash));
-    if (vouched != covered.end() && !damaged) {
-      const BaseRecord::Snapshot& base = vouched->second;
-      snapshots[hash] = {hash,        base.writer,   base.sequence, base.time,
-                         base.header, base.set_name, base.name};
-      any = true;
-    } else if (add_snapshot(hash)) {
-      any = true;
+    if (vouched == covered.end() || damaged) {
+      unknown.push_back(hash);
+      continue;
     }
+    const BaseRecord::Snapshot& base = vouched->second;
+    snapshots[hash] = {hash,        base.writer,   base.sequence, base.time,
+                       base.header, base.set_name, base.name};
+    any = true;
   }
+  read_all(HistoryKind::kSnapshot, unknown, lock,
+           [&](const FileHash& hash, const Envelope& envelope) {
+             if (add_snapshot(hash, envelope)) any = true;
+           });
   return any;
 }
 

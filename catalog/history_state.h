@@ -1,7 +1,8 @@
 // The inside of History, shared by the files that implement it: loading (history_load), asking
 // (history), publishing (history_publish).
 //
-// Nothing here locks; History's calls hold `mutex` around everything.
+// Nothing here locks; History's calls hold `mutex` around everything. Where nobody publishes, it is
+// let go of while files are read (`Locked`).
 #pragma once
 
 #include <map>
@@ -18,12 +19,13 @@ inline constexpr size_t kCheckpointsKept = 2;
 
 struct History::State {
   State(Storage& storage_in, const Keyring& keyring_in, Clock& clock_in, Random& random_in,
-        const ReplicaId& replica_in)
+        const ReplicaId& replica_in, Executor* readers_in)
       : storage(storage_in),
         keyring(keyring_in),
         clock(clock_in),
         random(random_in),
-        replica(replica_in) {}
+        replica(replica_in),
+        readers(readers_in) {}
 
   struct ListNode {
     uint8_t depth = 0;
@@ -39,6 +41,7 @@ struct History::State {
   Clock& clock;
   Random& random;
   const ReplicaId replica;
+  Executor* const readers;
 
   std::mutex mutex;
   uint64_t version = 1;
@@ -67,17 +70,27 @@ struct History::State {
   /// What lies in the three folders. Needs no lock.
   Result<Names> names() const;
   Result<std::set<FileHash>> names_in(HistoryKind kind) const;
-  Result<void> load(const Names& names);
-  bool load_records(const std::set<FileHash>& names);
-  void load_lists(const std::set<FileHash>& names);
-  bool load_snapshots(const std::set<FileHash>& names);
+  using Locked = std::unique_lock<std::mutex>;
+  void load(const Names& names, Locked& lock);
+  bool load_records(const std::set<FileHash>& names, Locked& lock);
+  void load_lists(const std::set<FileHash>& names, Locked& lock);
+  bool load_snapshots(const std::set<FileHash>& names, Locked& lock);
+  /// Reads them all, in this order, and shows those that verify; many at a time where there are
+  /// readers, with the lock let go.
+  using Visit = std::function<void(const FileHash&, const Envelope&)>;
+  void read_all(HistoryKind kind, const std::vector<FileHash>& files, Locked& lock,
+                const Visit& visit);
   /// nullopt if the file is not there or does not verify (logged once).
   std::optional<Envelope> read_verified(HistoryKind kind, const FileHash& hash);
-  Result<Envelope> read_envelope(HistoryKind kind, const FileHash& hash);
+  std::optional<Envelope> verified(HistoryKind kind, const FileHash& hash,
+                                   Result<Envelope> envelope);
+  /// Needs no lock.
+  Result<Envelope> read_envelope(HistoryKind kind, const FileHash& hash) const;
+  Result<PackList> read_pack_list(const FileHash& list) const;
   void refuse(HistoryKind kind, const FileHash& hash, const Error& error);
   bool apply_record(const FileHash& hash, const Envelope& envelope);
   void apply_statement(const WriterId& by, uint64_t sequence, const Statement& statement);
-  bool add_snapshot(const FileHash& hash);
+  bool add_snapshot(const FileHash& hash, const Envelope& envelope);
   void note_head(const WriterId& by, uint64_t sequence, const FileHash& hash);
   void changed();
 

@@ -2,6 +2,7 @@
 
 #include "catalog/index_bundles.h"
 #include "dedup/base/log.h"
+#include "dedup/base/parallel.h"
 
 namespace varve {
 
@@ -10,6 +11,7 @@ namespace {
 /// Half as many places are kept at least: some 64 MiB.
 constexpr size_t kNotesMax = size_t{1} << 19;
 constexpr size_t kMisleadingMax = size_t{1} << 16;
+constexpr size_t kListsAtOnce = 64;
 
 bool is_passing(const Error& error) {
   return error.code() == Errc::kIo;
@@ -21,9 +23,13 @@ Error still_looking() {
 
 }  // namespace
 
-LazyPacks::LazyPacks(const History& history, PackStore& packs, std::unique_ptr<ChunkIndex> read,
-                     std::chrono::milliseconds patience)
-    : history_(history), packs_(packs), read_(std::move(read)), patience_(patience) {
+LazyPacks::LazyPacks(const History& history, PackStore& packs, Executor& readers,
+                     std::unique_ptr<ChunkIndex> read, std::chrono::milliseconds patience)
+    : history_(history),
+      packs_(packs),
+      readers_(readers),
+      read_(std::move(read)),
+      patience_(patience) {
   for (const PackId& pack : read_->packs_on_disk()) indexed_.insert(pack);
   packs_.ask([this](const PackId& pack) {
     std::lock_guard lock(lists_mutex_);
@@ -31,10 +37,12 @@ LazyPacks::LazyPacks(const History& history, PackStore& packs, std::unique_ptr<C
   });
 }
 
-void LazyPacks::expect(const FileHash& list) {
+void LazyPacks::expect(const FileHash& list, const SetId& set) {
   std::lock_guard lock(lists_mutex_);
   if (!met_.insert(list).second) return;
   lists_.push_front(list);
+  expected_set_ = set;
+  read_many_ = false;
 }
 
 // Places that trees name.
@@ -75,32 +83,53 @@ void LazyPacks::add_rows(const std::vector<PackInfo>& rows) {
   }
 }
 
-Result<bool> LazyPacks::read_next_list() {
-  if (lists_.empty() && !all_lists_) {
-    all_lists_ = true;
-    for (const FileHash& list : history_.lists()) {
-      if (met_.insert(list).second) lists_.push_back(list);
+std::vector<FileHash> LazyPacks::next_lists() {
+  const size_t count_max = read_many_ ? kListsAtOnce : 1;
+  std::vector<FileHash> next;
+  while (!lists_.empty() && next.size() < count_max) {
+    next.push_back(lists_.front());
+    lists_.pop_front();
+  }
+  const auto add = [&](const std::vector<FileHash>& lists) {
+    for (const FileHash& list : lists) {
+      if (next.size() == count_max) return;
+      if (met_.insert(list).second) next.push_back(list);
+    }
+  };
+  if (read_many_ || next.empty()) add(history_.lists_of(expected_set_));
+  if (next.empty()) add(history_.lists());
+  return next;
+}
+
+Result<bool> LazyPacks::read_next_lists() {
+  const std::vector<FileHash> next = next_lists();
+  if (next.empty()) return false;
+  read_many_ = true;
+  std::vector<Result<PackList>> read(next.size(), Errc::kIo);
+  run_parallel(readers_, next.size(), [&](size_t i) { read[i] = history_.list(next[i]); });
+  std::optional<Error> passing;
+  for (size_t i = next.size(); i-- > 0;) {
+    if (!read[i].ok() && is_passing(read[i].error())) {
+      passing = read[i].error();
+      lists_.push_front(next[i]);
+    } else if (!read[i].ok()) {
+      log_warning(read[i].error().message() + "; packs are looked up in all other lists");
+    } else {
+      add_rows(read[i]->rows);
+      for (const FileHash& base : read[i]->bases) {
+        if (met_.insert(base).second) lists_.push_front(base);
+      }
     }
   }
-  if (lists_.empty()) return false;
-  const FileHash next = lists_.front();
-  const Result<PackList> list = history_.list(next);
-  if (!list.ok() && is_passing(list.error())) return list.error();
-  lists_.pop_front();
-  if (!list.ok()) {
-    log_warning(list.error().message() + "; packs are looked up in all other lists");
-    return true;
-  }
-  add_rows(list->rows);
-  for (const FileHash& base : list->bases) {
-    if (met_.insert(base).second) lists_.push_front(base);
-  }
+  if (passing) return *passing;
   return true;
 }
 
 Result<void> LazyPacks::find_pack(const PackId& pack) {
   while (!known_.contains(pack)) {
-    if (!VARVE_TRY(read_next_list())) return {};
+    const Result<bool> read = read_next_lists();
+    if (!read.ok() && !known_.contains(pack)) return read.error();
+    if (read.ok() && !*read) return {};
   }
   return {};
 }
@@ -135,13 +164,13 @@ Result<void> LazyPacks::read_bundles(const PackInfo& info) {
 
 Result<void> LazyPacks::read_met_lists() {
   std::lock_guard lock(lists_mutex_);
-  while (!lists_.empty()) VARVE_TRY(read_next_list());
+  while (!lists_.empty()) VARVE_TRY(read_next_lists());
   return {};
 }
 
-Result<bool> LazyPacks::read_another_list() {
+Result<bool> LazyPacks::read_more_lists() {
   std::lock_guard lock(lists_mutex_);
-  return read_next_list();
+  return read_next_lists();
 }
 
 std::optional<PackInfo> LazyPacks::front_of(const std::deque<PackInfo>& packs) {
@@ -181,7 +210,7 @@ Result<std::optional<ChunkPlace>> LazyPacks::find_in_indexes(const ChunkId& id,
     if (place && !is_misleading(id, *place)) return place;
     if (Clock::now() >= end) return still_looking();
     if (VARVE_TRY(read_next_index())) continue;
-    if (!VARVE_TRY(read_another_list())) return place;
+    if (!VARVE_TRY(read_more_lists())) return place;
   }
 }
 

@@ -27,11 +27,13 @@ class LazyPacks final : public ChunkIndex {
   /// `packs`, so both must outlive what reads from them.
   /// A find that has read indexes for `patience` is kIo, so that nobody waits for all of a large
   /// store's; the next one goes on from there.
-  LazyPacks(const History& history, PackStore& packs, std::unique_ptr<ChunkIndex> read,
-            std::chrono::milliseconds patience);
+  /// `readers` read many lists at a time.
+  LazyPacks(const History& history, PackStore& packs, Executor& readers,
+            std::unique_ptr<ChunkIndex> read, std::chrono::milliseconds patience);
 
-  /// What is looked into needs the packs of this list and its bases.
-  void expect(const FileHash& list);
+  /// What is looked into needs the packs of this list and its bases, which are most often lists of
+  /// the same set (zeros: of any).
+  void expect(const FileHash& list, const SetId& set);
   /// Where the chunk lies, as a tree object says. Many are kept, not all.
   void note(const ChunkId& id, const ChunkPlace& place);
 
@@ -56,11 +58,13 @@ class LazyPacks final : public ChunkIndex {
   // Under lists_mutex_:
   Result<void> find_pack(const PackId& pack);
   /// False if there is no list left.
-  Result<bool> read_next_list();
+  Result<bool> read_next_lists();
+  /// Those to read together: one that is expected, then many.
+  std::vector<FileHash> next_lists();
   void add_rows(const std::vector<PackInfo>& rows);
   // Under index_mutex_:
   Result<std::optional<ChunkPlace>> find_in_indexes(const ChunkId& id, Clock::time_point end);
-  Result<bool> read_another_list();
+  Result<bool> read_more_lists();
   Result<void> read_met_lists();
   /// False if every index that is expected was read.
   Result<bool> read_next_index();
@@ -71,6 +75,7 @@ class LazyPacks final : public ChunkIndex {
 
   const History& history_;
   PackStore& packs_;
+  Executor& readers_;
   const std::unique_ptr<ChunkIndex> read_;
   const std::chrono::milliseconds patience_;
 
@@ -85,7 +90,8 @@ class LazyPacks final : public ChunkIndex {
   std::mutex lists_mutex_;  // held over reads of lists
   std::deque<FileHash> lists_;
   std::set<FileHash> met_;
-  bool all_lists_ = false;
+  SetId expected_set_;
+  bool read_many_ = false;  // the list that was expected last did not do
   std::set<PackId> known_;
   std::deque<PackInfo> catalogs_, data_;  // whose index is to be read
 };

@@ -7,14 +7,14 @@ namespace varve {
 
 namespace {
 
-constexpr std::string_view kLocal = "local";
+constexpr std::string_view kSplitLocal = "local";
 
 bool is_local(const std::string& path) {
-  return path == kLocal || (path.starts_with(kLocal) && path[kLocal.size()] == '/');
+  return path == kSplitLocal || (path.starts_with(kSplitLocal) && path[kSplitLocal.size()] == '/');
 }
 
 std::string below_local(const std::string& path) {
-  return path.size() > kLocal.size() ? path.substr(kLocal.size() + 1) : std::string();
+  return path.size() > kSplitLocal.size() ? path.substr(kSplitLocal.size() + 1) : std::string();
 }
 
 Error only_read_here(const std::string& path) {
@@ -48,7 +48,7 @@ class SplitStorage final : public Storage {
   }
   Result<void> make_directories(const std::string& path) override {
     if (!is_local(path)) return only_read_here(path);
-    return path == kLocal ? Result<void>() : local_->make_directories(below_local(path));
+    return path == kSplitLocal ? Result<void>() : local_->make_directories(below_local(path));
   }
   Result<void> sync_dir(const std::string& path) override {
     if (!is_local(path)) return only_read_here(path);
@@ -59,11 +59,11 @@ class SplitStorage final : public Storage {
     std::vector<StorageEntry> entries = VARVE_TRY(place_->list(path));
     // The place may have a local/ too: another machine's.
     if (path.empty())
-      std::erase_if(entries, [](const StorageEntry& entry) { return entry.name == kLocal; });
+      std::erase_if(entries, [](const StorageEntry& entry) { return entry.name == kSplitLocal; });
     return entries;
   }
   Result<bool> exists(const std::string& path) override {
-    if (path == kLocal) return true;
+    if (path == kSplitLocal) return true;
     return is_local(path) ? local_->exists(below_local(path)) : place_->exists(path);
   }
   Result<StorageSpace> space() override { return place_->space(); }

@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t kReadAheadThreads = 2;
 constexpr size_t kReadAheadQueue = 64;
+constexpr size_t kHistoryReaders = 32;                 // the store may be a remote
 constexpr std::chrono::hours kFindPatience{24 * 365};  // who reads a store so has time
 
 }  // namespace
@@ -21,6 +22,7 @@ struct StoreReader::State {
   StoreConfig config;
   std::optional<Keyring> keyring;
   Metrics metrics;
+  std::unique_ptr<Executor> history_readers;
   std::unique_ptr<History> history;
   std::unique_ptr<PackStore> packs;
   std::unique_ptr<LazyPacks> index;
@@ -38,9 +40,12 @@ Result<void> StoreReader::State::open(const std::string& root, const AccessSecre
   keyring.emplace(VARVE_TRY(open_keyring(*storage, config, secret)));
   const GuardFound found = VARVE_TRY(read_guard(*storage, root, config.store_id));
   const ReplicaId replica = found.guard ? found.guard->replica : ReplicaId();
-  history = VARVE_TRY(History::open(*storage, *keyring, system_clock(), system_random(), replica));
+  history_readers = make_thread_pool("varve-history", kHistoryReaders, kHistoryReaders);
+  history = VARVE_TRY(History::open(*storage, *keyring, system_clock(), system_random(), replica,
+                                    history_readers.get()));
   packs = std::make_unique<PackStore>(*storage, *keyring, system_random(), WriterId(), metrics);
-  index = std::make_unique<LazyPacks>(*history, *packs, make_memory_chunk_index(), kFindPatience);
+  index = std::make_unique<LazyPacks>(*history, *packs, *history_readers, make_memory_chunk_index(),
+                                      kFindPatience);
   read_ahead = make_thread_pool("varve-ahead", kReadAheadThreads, kReadAheadQueue);
   fetch = std::make_unique<Fetch>(*packs, *index, nullptr, read_ahead.get(), metrics, cache_bytes);
   return {};
@@ -68,7 +73,7 @@ Result<SnapshotReader> StoreReader::snapshot(const SnapshotInfo& info, const Set
   SnapshotBody body = VARVE_TRY(state_->history->body(info.hash));
   for (SnapshotTree& tree : body.trees) {
     if (tree.set != set) continue;
-    state_->index->expect(info.header.list);
+    state_->index->expect(info.header.list, info.header.set);
     return SnapshotReader(*state_->fetch, std::move(tree));
   }
   return Error(Errc::kNotFound, "the snapshot does not hold that set");

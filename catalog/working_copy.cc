@@ -197,7 +197,7 @@ void WorkingCopy::State::know_packs(const std::vector<PackInfo>& listed, bool fo
 
 Result<void> WorkingCopy::State::know_packs_of(const SnapshotInfo& snapshot) {
   if (lazy != nullptr) {
-    lazy->expect(snapshot.header.list);
+    lazy->expect(snapshot.header.list, snapshot.header.set);
     return {};
   }
   const std::vector<WriterId> mine = history->succeeded();

@@ -12,13 +12,15 @@ namespace varve {
 
 namespace {
 
-constexpr const char* kLocal = "local";
+constexpr const char* kReadingLocal = "local";
 constexpr const char* kReadingDatabase = "local/db";
 constexpr const char* kReadingIndex = "local/index";
 /// Says that this local/ is of a store that is read, and of which.
 constexpr const char* kReadingMark = "local/reading";
 constexpr const char* kLockName = "lock";
 constexpr size_t kMarkBytesMax = 256;
+/// They wait for the line, most of the time.
+constexpr size_t kHistoryReaders = 64;
 /// As a read waits for a place that does not answer.
 constexpr std::chrono::seconds kFindPatience{60};
 
@@ -32,7 +34,7 @@ Result<void> check_local(Storage& storage, const StoreId& store, const std::stri
                                      "remove what is in it");
   }
   if (mark.error().code() != Errc::kNotFound) return mark.error();
-  for (const StorageEntry& entry : VARVE_TRY(storage.list(kLocal))) {
+  for (const StorageEntry& entry : VARVE_TRY(storage.list(kReadingLocal))) {
     if (entry.name == kLockName || entry.name == "lost+found") continue;
     return Error(Errc::kInvalid, "local=" + local + " holds something else ('" + entry.name +
                                      "'): name an empty directory");
@@ -55,12 +57,15 @@ Result<void> WorkingCopy::State::open_for_reading(const AccessSecret& secret) {
   const GuardFound found = VARVE_TRY(read_guard(storage, place, config.store_id));
   // Drops bind the replica that they name: a place that is none obeys none.
   guard = found.guard ? *found.guard : found.moved.value_or(Guard{});
-  history = VARVE_TRY(History::open(storage, *keyring, clock, random, guard->replica));
+  history_readers = world->make_executor("varve-history", kHistoryReaders, kHistoryReaders);
+  history = VARVE_TRY(
+      History::open(storage, *keyring, clock, random, guard->replica, history_readers.get()));
   hasher = std::make_unique<Hasher>(*keyring);
   chunker = std::make_unique<Chunker>(*keyring, config.chunker);
   packs = std::make_unique<PackStore>(storage, *keyring, random, WriterId(), metrics);
-  auto lazy_packs = std::make_unique<LazyPacks>(
-      *history, *packs, VARVE_TRY(open_chunk_index(storage, kReadingIndex)), kFindPatience);
+  auto lazy_packs = std::make_unique<LazyPacks>(*history, *packs, *history_readers,
+                                                VARVE_TRY(open_chunk_index(storage, kReadingIndex)),
+                                                kFindPatience);
   lazy = lazy_packs.get();
   index = std::move(lazy_packs);
   staged = std::make_unique<StagedKv>(*kv);
@@ -89,7 +94,7 @@ Result<void> WorkingCopy::State::show_live_trees() {
   }
   for (const RebuiltTree& rebuilt : trees.trees) {
     VARVE_TRY(adopt_tree(rebuilt.tree, *tree));
-    lazy->expect(rebuilt.list);
+    lazy->expect(rebuilt.list, rebuilt.from.header.set);
   }
   log_info(root + " is read: " + std::to_string(history->snapshots().size()) +
            " snapshots; live trees of " + std::to_string(trees.trees.size()) + " sets as writer " +

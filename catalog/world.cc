@@ -8,7 +8,7 @@ namespace varve {
 
 namespace {
 
-constexpr std::string_view kLocal = "local";
+constexpr std::string_view kLocalFolder = "local";
 
 class RealWorld final : public World {
  public:
@@ -28,7 +28,7 @@ class RealWorld final : public World {
 
   Result<std::unique_ptr<Kv>> open_database(const std::string& directory) override {
     // Databases are local/'s own.
-    return open_lmdb_kv(local_ + directory.substr(kLocal.size()), {.mark_damage = true});
+    return open_lmdb_kv(local_ + directory.substr(kLocalFolder.size()), {.mark_damage = true});
   }
   std::unique_ptr<Executor> make_executor(const char* name, size_t threads,
                                           size_t queue_limit) override {

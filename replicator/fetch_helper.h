@@ -19,7 +19,7 @@ using OpenPlace = std::function<Result<std::unique_ptr<Storage>>()>;
 /// Serves until the other end closes the socket, or says what is no request.
 class FetchHelper {
  public:
-  FetchHelper(int socket, OpenPlace open, size_t threads = 32);
+  FetchHelper(int socket, OpenPlace open, size_t threads = 64);
   /// Waits for what is being read: who must end at once leaves the process instead.
   ~FetchHelper();
   void serve();

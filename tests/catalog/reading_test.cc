@@ -3,8 +3,10 @@
 // while.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <set>
 
 #include "catalog/snapshot_reader.h"
@@ -17,15 +19,19 @@ namespace {
 class WatchedStorage final : public Storage {
  public:
   struct Notes {
-    bool fails = false, changed = false;
-    std::set<std::string> opened;
+    std::atomic<bool> fails = false, changed = false;
+    std::mutex mutex;
+    std::set<std::string> opened;  // under mutex
   };
   WatchedStorage(std::unique_ptr<Storage> below, Notes& notes)
       : below_(std::move(below)), notes_(notes) {}
 
   Result<std::unique_ptr<StorageFile>> open_read(const std::string& path) override {
     if (notes_.fails) return Errc::kIo;
-    notes_.opened.insert(path);
+    {
+      std::lock_guard lock(notes_.mutex);
+      notes_.opened.insert(path);
+    }
     return below_->open_read(path);
   }
   Result<std::vector<StorageEntry>> list(const std::string& path) override {
@@ -124,6 +130,7 @@ struct ReadingTest : ::testing::Test {
     return figures.chunks_in_memory + figures.chunks_in_runs;
   }
   size_t packs_opened() {
+    std::lock_guard lock(notes.mutex);
     return static_cast<size_t>(
         std::count_if(notes.opened.begin(), notes.opened.end(), [](const std::string& path) {
           return path.starts_with("packs/") || path.starts_with("catalog/");
@@ -204,6 +211,28 @@ TEST_F(ReadingTest, AStorageThatFailsForAWhileIsAskedAgain) {
   EXPECT_EQ(in_snapshot("one", "early").value(), early);
   EXPECT_EQ(live("late").value(), late);
   EXPECT_EQ(reading->fetch().chunk(ChunkId{}).error().code(), Errc::kCorrupt);
+  close();
+}
+
+TEST_F(ReadingTest, ALongHistoryIsReadManyFilesAtATime) {
+  site.open();
+  const Ino set = site.set("set");
+  for (int i = 0; i < 100; i++) {
+    site.file(set, "file " + std::to_string(i), StoreWorld::content(100 + i, 1000));
+    site.commit();
+    ASSERT_TRUE(site.snapshot("set", "s" + std::to_string(i)).ok());
+  }
+  site.close();
+  std::filesystem::remove_all(site.root + "/local");
+  std::filesystem::remove_all(site.root + "/replica");
+  open();
+  EXPECT_EQ(reading->history().snapshots().size(), 102u);
+  // Lists are found over a chain that is longer than what is read at once.
+  EXPECT_EQ(in_snapshot("s99", "early").value(), early);
+  EXPECT_EQ(in_snapshot("s0", "file 0").value(), StoreWorld::content(100, 1000));
+  EXPECT_EQ(live("file 99").value(), StoreWorld::content(199, 1000));
+  EXPECT_EQ(chunks_indexed(), 0u);
+  EXPECT_TRUE(reading->history().refresh().ok());
   close();
 }
 
