@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
@@ -24,6 +25,7 @@
 #include "fs/mount_table.h"
 #include "tools/fetch_process.h"
 #include "tools/passphrase.h"
+#include "tools/real_path.h"
 
 /// Read by jemalloc before main. What threads and arenas keep counts as much as what is in use: two
 /// arenas, no buffers of segments in a thread's own cache, and what is free goes back soon.
@@ -238,11 +240,13 @@ Result<std::string> prepare_mountpoint(const std::string& path) {
   return std::string(resolved);
 }
 
+// A remote may hang.
+constexpr std::chrono::seconds kStorePatience{15};
+
 Result<std::string> absolute_store(const std::string& path) {
-  char resolved[PATH_MAX];
-  if (::realpath(path.c_str(), resolved) == nullptr)
-    return error_from_errno(errno, "store " + path);
-  return std::string(resolved);
+  Result<std::string> found = real_path_within(path, kStorePatience);
+  if (!found.ok()) return Error(found.error().code(), "store " + found.error().message());
+  return found;
 }
 
 bool is_below(const std::string& path, const std::string& directory) {

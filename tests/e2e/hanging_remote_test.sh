@@ -38,6 +38,11 @@ ends 60 "cmp '$scratch/known' '$one/known'"
 ends 60 "varve status '$mnt'"
 ends 60 "cat '$mnt/.varve/status.json'"
 ends 60 "df '$mnt'"
+mkdir "$scratch/mnt2"
+status=0
+timeout 60 mount.varve "$scratch/near" "$scratch/mnt2" -o "ro,local=$scratch/dr2,passphrase_file=$pw" >"$scratch/out" 2>&1 || status=$?
+equal "$status" 32 "a mount of a remote that hangs ($(cat "$scratch/out"))"
+grep -q "does not answer" "$scratch/out" || fail "a mount of a remote that hangs says: $(cat "$scratch/out")"
 
 say "it comes back"
 kill -CONT "$sshfs"
