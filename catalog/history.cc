@@ -170,6 +170,8 @@ std::optional<SnapshotInfo> History::find(const SetId& set, std::string_view sho
 Result<SnapshotBody> History::body(const FileHash& snapshot) const {
   std::unique_lock lock(state_->mutex);
   if (!state_->snapshots.contains(snapshot)) return Errc::kNotFound;
+  const auto kept = state_->kept_bodies.find(snapshot);
+  if (kept != state_->kept_bodies.end()) return kept->second;
   lock.unlock();
   Result<Envelope> envelope = state_->read_envelope(HistoryKind::kSnapshot, snapshot);
   lock.lock();
@@ -216,6 +218,11 @@ std::vector<FileHash> History::lists_of(const SetId& set) const {
 }
 
 Result<PackList> History::list(const FileHash& list) const {
+  {
+    std::lock_guard lock(state_->mutex);
+    const auto kept = state_->kept_lists.find(list);
+    if (kept != state_->kept_lists.end()) return kept->second;
+  }
   return state_->read_pack_list(list);
 }
 

@@ -62,8 +62,9 @@ class History {
   /// Checkpoints of all writers, newest first.
   std::vector<SnapshotInfo> checkpoints() const;
   std::optional<SnapshotInfo> find(const SetId& set, std::string_view shown_name) const;
-  /// Reads and verifies the snapshot's file. kNotFound if there is none, or none that verifies; kIo
-  /// where the storage does not give it now.
+  /// Reads and verifies the snapshot's file, unless that was done a while ago and it is only read
+  /// here. kNotFound if there is none, or none that verifies; kIo where the storage does not give
+  /// it now.
   Result<SnapshotBody> body(const FileHash& snapshot) const;
   /// The policy in force for a set: JSON.
   std::optional<std::string> policy(const SetId& set) const;

@@ -1,6 +1,7 @@
 // Reading what is there: records first, since a base vouches for snapshots; then lists and
 // snapshots.
 #include <algorithm>
+#include <array>
 
 #include "catalog/history_state.h"
 #include "catalog/statement.h"
@@ -15,6 +16,8 @@ namespace {
 
 constexpr size_t kHistoryFileBytesMax = 256 * kMiB;
 constexpr size_t kReadAtOnce = 64;
+constexpr size_t kKeptMax = 256;
+constexpr size_t kKeptBytesMax = 64 * kKiB;
 
 }  // namespace
 
@@ -35,11 +38,16 @@ std::string history_path(HistoryKind kind, const FileHash& hash) {
 }
 
 Result<History::State::Names> History::State::names() const {
-  Names names;
-  names.records = VARVE_TRY(names_in(HistoryKind::kRecord));
-  names.lists = VARVE_TRY(names_in(HistoryKind::kList));
-  names.snapshots = VARVE_TRY(names_in(HistoryKind::kSnapshot));
-  return names;
+  constexpr std::array kKinds{HistoryKind::kRecord, HistoryKind::kList, HistoryKind::kSnapshot};
+  std::vector<Result<std::set<FileHash>>> found(kKinds.size(), Errc::kIo);
+  const auto look = [&](size_t i) { found[i] = names_in(kKinds[i]); };
+  if (readers != nullptr) {
+    run_parallel(*readers, kKinds.size(), look);
+  } else {
+    for (size_t i = 0; i < kKinds.size(); i++) look(i);
+  }
+  return Names{VARVE_TRY(std::move(found[0])), VARVE_TRY(std::move(found[1])),
+               VARVE_TRY(std::move(found[2]))};
 }
 
 void History::State::load(const Names& names, Locked& lock) {
@@ -214,9 +222,17 @@ bool History::State::load_records(const std::set<FileHash>& names, Locked& lock)
 
 // Lists and snapshots.
 
+void History::State::keep_list(const FileHash& hash, const Envelope& envelope) {
+  const bool is_small = envelope.readable.size() <= kKeptBytesMax;
+  if (readers == nullptr || !is_small || kept_lists.size() >= kKeptMax) return;
+  if (Result<PackList> list = decode_pack_list(envelope.readable); list.ok())
+    kept_lists.emplace(hash, std::move(*list));
+}
+
 void History::State::load_lists(const std::set<FileHash>& names, Locked& lock) {
   std::erase_if(lists, [&](const FileHash& hash) { return !names.contains(hash); });
   std::erase_if(list_nodes, [&](const auto& node) { return !names.contains(node.first); });
+  std::erase_if(kept_lists, [&](const auto& list) { return !names.contains(list.first); });
   std::set<FileHash> vouched;
   for (const auto& [hash, snapshot] : covered) vouched.insert(snapshot.header.list);
   std::vector<FileHash> unknown;
@@ -230,6 +246,7 @@ void History::State::load_lists(const std::set<FileHash>& names, Locked& lock) {
   read_all(HistoryKind::kList, unknown, lock, [&](const FileHash& hash, const Envelope& envelope) {
     note_head(envelope.writer, envelope.sequence, hash);
     lists.insert(hash);
+    keep_list(hash, envelope);
   });
 }
 
@@ -249,11 +266,15 @@ bool History::State::add_snapshot(const FileHash& hash, const Envelope& envelope
   if (header->snapshot_class == SnapshotClass::kSet) info.set_name = body->trees[0].set_name;
   snapshots[hash] = std::move(info);
   note_head(envelope.writer, envelope.sequence, hash);
+  const bool is_small = envelope.sealed_plain.size() <= kKeptBytesMax;
+  if (readers != nullptr && is_small && kept_bodies.size() < kKeptMax)
+    kept_bodies.emplace(hash, *body);
   return true;
 }
 
 bool History::State::load_snapshots(const std::set<FileHash>& names, Locked& lock) {
   bool any = std::erase_if(snapshots, [&](const auto& s) { return !names.contains(s.first); }) > 0;
+  std::erase_if(kept_bodies, [&](const auto& body) { return !names.contains(body.first); });
   std::vector<FileHash> unknown;
   for (const FileHash& hash : names) {
     if (snapshots.contains(hash)) continue;

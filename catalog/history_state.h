@@ -59,7 +59,11 @@ struct History::State {
   std::map<WriterId, BaseRecord::Head> heads;
   uint64_t highest_sequence = 0;
   uint64_t newest_base_sequence = 0;
-  std::set<std::string> refused;                // paths that were logged
+  std::set<std::string> refused;  // paths that were logged
+  // Of what was read while loading, so that it comes over the line once: where there are readers,
+  // small, and not many. What is asked for next is most often in them.
+  std::map<FileHash, PackList> kept_lists;
+  std::map<FileHash, SnapshotBody> kept_bodies;
   std::map<std::string, FileHash> newest_born;  // by class and set: the last list published here
   std::vector<SnapshotInfo> shown;              // derived at every change
 
@@ -67,13 +71,14 @@ struct History::State {
   struct Names {
     std::set<FileHash> records, lists, snapshots;
   };
-  /// What lies in the three folders. Needs no lock.
+  /// What lies in the three folders, looked at together where there are readers. Needs no lock.
   Result<Names> names() const;
   Result<std::set<FileHash>> names_in(HistoryKind kind) const;
   using Locked = std::unique_lock<std::mutex>;
   void load(const Names& names, Locked& lock);
   bool load_records(const std::set<FileHash>& names, Locked& lock);
   void load_lists(const std::set<FileHash>& names, Locked& lock);
+  void keep_list(const FileHash& hash, const Envelope& envelope);
   bool load_snapshots(const std::set<FileHash>& names, Locked& lock);
   /// Reads them all, in this order, and shows those that verify; many at a time where there are
   /// readers, with the lock let go.

@@ -1,5 +1,7 @@
 #include "catalog/lazy_packs.h"
 
+#include <algorithm>
+
 #include "catalog/index_bundles.h"
 #include "dedup/base/log.h"
 #include "dedup/base/parallel.h"
@@ -11,7 +13,7 @@ namespace {
 /// Half as many places are kept at least: some 64 MiB.
 constexpr size_t kNotesMax = size_t{1} << 19;
 constexpr size_t kMisleadingMax = size_t{1} << 16;
-constexpr size_t kListsAtOnce = 64;
+constexpr size_t kListsAtOnceMax = 64, kListsGrowth = 8;
 
 bool is_passing(const Error& error) {
   return error.code() == Errc::kIo;
@@ -42,7 +44,7 @@ void LazyPacks::expect(const FileHash& list, const SetId& set) {
   if (!met_.insert(list).second) return;
   lists_.push_front(list);
   expected_set_ = set;
-  read_many_ = false;
+  lists_at_once_ = 1;
 }
 
 // Places that trees name.
@@ -84,7 +86,7 @@ void LazyPacks::add_rows(const std::vector<PackInfo>& rows) {
 }
 
 std::vector<FileHash> LazyPacks::next_lists() {
-  const size_t count_max = read_many_ ? kListsAtOnce : 1;
+  const size_t count_max = lists_at_once_;
   std::vector<FileHash> next;
   while (!lists_.empty() && next.size() < count_max) {
     next.push_back(lists_.front());
@@ -96,7 +98,7 @@ std::vector<FileHash> LazyPacks::next_lists() {
       if (met_.insert(list).second) next.push_back(list);
     }
   };
-  if (read_many_ || next.empty()) add(history_.lists_of(expected_set_));
+  if (count_max > 1 || next.empty()) add(history_.lists_of(expected_set_));
   if (next.empty()) add(history_.lists());
   return next;
 }
@@ -104,7 +106,7 @@ std::vector<FileHash> LazyPacks::next_lists() {
 Result<bool> LazyPacks::read_next_lists() {
   const std::vector<FileHash> next = next_lists();
   if (next.empty()) return false;
-  read_many_ = true;
+  lists_at_once_ = std::min(lists_at_once_ * kListsGrowth, kListsAtOnceMax);
   std::vector<Result<PackList>> read(next.size(), Errc::kIo);
   run_parallel(readers_, next.size(), [&](size_t i) { read[i] = history_.list(next[i]); });
   std::optional<Error> passing;
@@ -185,9 +187,13 @@ void LazyPacks::pop_front_of(std::deque<PackInfo>& packs) {
 }
 
 Result<bool> LazyPacks::read_next_index() {
-  // All lists first: without them nobody could say that a bundle's pack is the one that is listed.
-  VARVE_TRY(read_met_lists());
-  if (const std::optional<PackInfo> catalog = front_of(catalogs_)) {
+  std::optional<PackInfo> catalog = front_of(catalogs_);
+  if (!catalog) {
+    // Without them nobody could say that a bundle's pack is the one that is listed.
+    VARVE_TRY(read_met_lists());
+    catalog = front_of(catalogs_);
+  }
+  if (catalog) {
     VARVE_TRY(read_index(*catalog));
     bundles_.push_back(*catalog);
     pop_front_of(catalogs_);

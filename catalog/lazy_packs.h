@@ -59,7 +59,7 @@ class LazyPacks final : public ChunkIndex {
   Result<void> find_pack(const PackId& pack);
   /// False if there is no list left.
   Result<bool> read_next_lists();
-  /// Those to read together: one that is expected, then many.
+  /// Those to read together: one that is expected, then more and more.
   std::vector<FileHash> next_lists();
   void add_rows(const std::vector<PackInfo>& rows);
   // Under index_mutex_:
@@ -91,7 +91,7 @@ class LazyPacks final : public ChunkIndex {
   std::deque<FileHash> lists_;
   std::set<FileHash> met_;
   SetId expected_set_;
-  bool read_many_ = false;  // the list that was expected last did not do
+  size_t lists_at_once_ = 1;  // grows as long as those that were read do not do
   std::set<PackId> known_;
   std::deque<PackInfo> catalogs_, data_;  // whose index is to be read
 };

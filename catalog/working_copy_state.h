@@ -39,7 +39,7 @@ struct WorkingCopy::State {
   std::optional<Guard> guard;
   bool fresh_guard = false;  // the store is new, or was copied here
   std::unique_ptr<Kv> kv;
-  bool rebuild = false;  // there is no working copy, or it was refused
+  bool rebuild = false;                       // there is no working copy, or it was refused
   std::unique_ptr<Executor> history_readers;  // where the store is only read
   std::unique_ptr<History> history;
   std::unique_ptr<Chunker> chunker;

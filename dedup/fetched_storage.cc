@@ -25,7 +25,7 @@ namespace varve {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using SteadyClock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr size_t kCallsMax = 4096;
@@ -90,7 +90,7 @@ class FetchTalk {
     }
     wake();
     std::vector<Result<Bytes>> answers;
-    const Clock::time_point begun = Clock::now();
+    const SteadyClock::time_point begun = SteadyClock::now();
     for (size_t i = 0; i < calls.size(); i++) {
       if (!calls[i]) {
         answers.emplace_back(Error(Errc::kIo, "too many requests wait for the store's place"));
@@ -103,14 +103,14 @@ class FetchTalk {
     return answers;
   }
 
-  Result<Bytes> await(const Call& call, Clock::time_point begun, milliseconds call_limit,
+  Result<Bytes> await(const Call& call, SteadyClock::time_point begun, milliseconds call_limit,
                       std::unique_lock<std::mutex>& lock) {
     while (!call.answer) {
       if (stopped_) return Error(Errc::kIo, "the mount is ending");
-      const Clock::time_point patience =
+      const SteadyClock::time_point patience =
           std::max(heard_at_ + limits_.silence, begun + limits_.patience_in_silence);
-      const Clock::time_point end = std::min(patience, begun + call_limit);
-      if (Clock::now() >= end)
+      const SteadyClock::time_point end = std::min(patience, begun + call_limit);
+      if (SteadyClock::now() >= end)
         return Error(Errc::kIo, "the place where the store lies does not answer");
       changed_.wait_until(lock, end);
     }
@@ -126,7 +126,7 @@ class FetchTalk {
     const auto known = by_request_.find(bytes);
     if (known != by_request_.end()) return known->second;
     if (by_number_.size() >= kCallsMax) return nullptr;
-    if (by_number_.empty()) heard_at_ = Clock::now();
+    if (by_number_.empty()) heard_at_ = SteadyClock::now();
     auto call = std::make_shared<Call>();
     call->number = next_number_++;
     call->kind = request.kind;
@@ -224,7 +224,7 @@ class FetchTalk {
     frames_.add(ByteView(piece).first(static_cast<size_t>(got)));
     {
       std::lock_guard lock(mutex_);
-      heard_at_ = Clock::now();
+      heard_at_ = SteadyClock::now();
     }
     for (;;) {
       Result<std::optional<FetchFrames::Frame>> frame = frames_.next();
@@ -257,7 +257,7 @@ class FetchTalk {
   }
 
   void restart() {
-    const Clock::time_point now = Clock::now();
+    const SteadyClock::time_point now = SteadyClock::now();
     if (now < restarted_at_ + kRestartEvery) return;
     restarted_at_ = now;
     Result<UniqueFd> started = start_();
@@ -270,9 +270,9 @@ class FetchTalk {
 
   const StartHelper start_;
   const FetchLimits limits_;
-  UniqueFd wake_, socket_;               // the socket is the speaker's
-  FetchFrames frames_;                   // the speaker's
-  Clock::time_point restarted_at_ = {};  // the speaker's
+  UniqueFd wake_, socket_;                     // the socket is the speaker's
+  FetchFrames frames_;                         // the speaker's
+  SteadyClock::time_point restarted_at_ = {};  // the speaker's
 
   std::mutex mutex_;  // of all that follows
   std::condition_variable changed_;
@@ -282,7 +282,7 @@ class FetchTalk {
   std::deque<CallRef> kept_;               // answered, and nobody waited
   size_t kept_bytes_ = 0;
   Bytes outbox_;
-  Clock::time_point heard_at_ = Clock::now();
+  SteadyClock::time_point heard_at_ = SteadyClock::now();
   bool stopped_ = false;
   std::thread speaker_;
 };
