@@ -10,6 +10,7 @@
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
 #include "tools/report.h"
+#include "tools/supervised.h"
 #include "tools/transfer_output.h"
 
 namespace varve {
@@ -46,8 +47,10 @@ void add_absorb_command(CLI::App& app, int& exit_code) {
       "again. A snapshot comes in when it is whole there: then\nabsorb the drive that has it once "
       "more, or let varve replicate send it.");
   command->callback([options, &exit_code] {
-    const Result<TransferFigures> done = run_absorb(*options);
-    exit_code = done.ok() ? report_transfer(*done, options->json) : report_error(done.error());
+    exit_code = run_supervised([&] {
+      const Result<TransferFigures> done = run_absorb(*options);
+      return done.ok() ? report_transfer(*done, options->json) : report_error(done.error());
+    });
   });
 }
 

@@ -9,6 +9,7 @@
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
 #include "tools/report.h"
+#include "tools/supervised.h"
 #include "tools/transfer_output.h"
 
 namespace varve {
@@ -52,8 +53,10 @@ void add_carry_command(CLI::App& app, int& exit_code) {
   command->add_flag("--json", options->json, "Print JSON");
   command->footer("Example: varve carry /srv/store --since offsite /media/usb/seed");
   command->callback([options, &exit_code] {
-    const Result<TransferFigures> done = run_carry(*options);
-    exit_code = done.ok() ? report_transfer(*done, options->json) : report_error(done.error());
+    exit_code = run_supervised([&] {
+      const Result<TransferFigures> done = run_carry(*options);
+      return done.ok() ? report_transfer(*done, options->json) : report_error(done.error());
+    });
   });
 }
 

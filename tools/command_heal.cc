@@ -11,6 +11,7 @@
 #include "tools/exit_codes.h"
 #include "tools/progress_line.h"
 #include "tools/report.h"
+#include "tools/supervised.h"
 #include "tools/transfer_output.h"
 
 namespace varve {
@@ -94,8 +95,10 @@ void add_heal_command(CLI::App& app, int& exit_code) {
       "does "
       "that.");
   command->callback([options, &exit_code] {
-    const Result<HealFigures> done = run_heal(*options);
-    exit_code = done.ok() ? report_heal(*done, options->json) : report_error(done.error());
+    exit_code = run_supervised([&] {
+      const Result<HealFigures> done = run_heal(*options);
+      return done.ok() ? report_heal(*done, options->json) : report_error(done.error());
+    });
   });
 }
 

@@ -9,6 +9,7 @@
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
 #include "tools/report.h"
+#include "tools/supervised.h"
 
 namespace varve {
 namespace {
@@ -121,8 +122,10 @@ void add_inventory_command(CLI::App& app, int& exit_code) {
   command->add_flag("--json", options->json, "Print JSON");
   command->footer("Example: varve inventory /media/usb/seed");
   command->callback([options, &exit_code] {
-    const Result<void> done = inventory(*options);
-    exit_code = done.ok() ? kExitOk : report_error(done.error());
+    exit_code = run_supervised([&] {
+      const Result<void> done = inventory(*options);
+      return done.ok() ? kExitOk : report_error(done.error());
+    });
   });
 }
 

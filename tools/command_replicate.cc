@@ -241,10 +241,7 @@ void add_replicate_command(CLI::App& app, int& exit_code) {
       const Result<int> done = Replicate(*options).run();
       return done.ok() ? *done : report_error(done.error());
     };
-    exit_code = run_supervised(run, [] {
-      fmt::print(stderr,
-                 "varve: stopped while a remote did not answer; the next run goes on from there\n");
-    });
+    exit_code = run_supervised(run);
   });
 }
 

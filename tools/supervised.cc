@@ -26,7 +26,7 @@ bool has_ended(pid_t child, int& code) {
   return true;
 }
 
-int supervise(pid_t child, const sigset_t& signals, const std::function<void()>& abandoned) {
+int supervise(pid_t child, const sigset_t& signals) {
   int code = kExitFailure, ticks_left = -1;
   while (!has_ended(child, code)) {
     const int number = ::sigtimedwait(&signals, nullptr, &kChildTick);
@@ -36,7 +36,7 @@ int supervise(pid_t child, const sigset_t& signals, const std::function<void()>&
     }
     if (ticks_left < 0 || ticks_left-- > 0) continue;
     (void)::kill(child, SIGKILL);
-    abandoned();
+    fmt::print(stderr, "varve: stopped while a place did not answer; the next run goes on\n");
     return kExitFailure;
   }
   return code;
@@ -44,7 +44,7 @@ int supervise(pid_t child, const sigset_t& signals, const std::function<void()>&
 
 }  // namespace
 
-int run_supervised(const std::function<int()>& work, const std::function<void()>& abandoned) {
+int run_supervised(const std::function<int()>& work) {
   sigset_t signals, before;
   sigemptyset(&signals);
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGCHLD}) sigaddset(&signals, number);
@@ -64,7 +64,7 @@ int run_supervised(const std::function<int()>& work, const std::function<void()>
     std::fflush(nullptr);
     ::_exit(code);
   }
-  const int code = supervise(child, signals, abandoned);
+  const int code = supervise(child, signals);
   ::sigprocmask(SIG_SETMASK, &before, nullptr);
   return code;
 }

@@ -7,10 +7,10 @@
 
 namespace varve {
 
-/// Runs `work` in a child process and gives its exit code. SIGINT, SIGTERM and SIGHUP go on to the
-/// child, which has some seconds then to end by itself; after that it is killed, `abandoned` is
-/// called, and kExitFailure is given though the kernel may keep the child for as long as the mount
-/// hangs. Before there are threads.
-int run_supervised(const std::function<int()>& work, const std::function<void()>& abandoned);
+/// Runs `work`, which can be begun anew, in a child process and gives its exit code. SIGINT,
+/// SIGTERM and SIGHUP go on to the child, which has some seconds then to end by itself; after that
+/// it is killed, the user is told, and kExitFailure is given though the kernel may keep the child
+/// for as long as the mount hangs. Before there are threads.
+int run_supervised(const std::function<int()>& work);
 
 }  // namespace varve
