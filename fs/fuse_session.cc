@@ -11,7 +11,8 @@
 #include <sys/mount.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
@@ -37,6 +38,7 @@ using namespace std::chrono_literals;
 
 // The largest request, its headers included: what the kernel demands of a read.
 constexpr size_t kRequestBufferBytes = kFuseRequestBytes + 4096;
+constexpr int kChildTickMs = 10;
 // Interrupts a thread that waits for the kernel's next request; does nothing by itself.
 constexpr int kWakeSignal = SIGURG;
 constexpr auto kNegotiationTimeMax = 30s;
@@ -72,12 +74,13 @@ std::string option_list(const SessionOptions& options) {
 }
 
 // Best effort: without it buffered reads come in pieces of 128 KiB. Done only after INIT, which
-// sets the limit.
+// sets the limit. The kernel is asked for the device alone: a process that waits for an answer of
+// its own mount while it dies never ends, and neither does the mount.
 void raise_read_ahead(const std::string& mountpoint) {
-  struct stat st {};
-  if (::stat(mountpoint.c_str(), &st) != 0) return;
+  struct statx root {};
+  if (::statx(AT_FDCWD, mountpoint.c_str(), AT_STATX_DONT_SYNC, 0, &root) != 0) return;
   const std::string path =
-      fmt::format("/sys/class/bdi/{}:{}/read_ahead_kb", major(st.st_dev), minor(st.st_dev));
+      fmt::format("/sys/class/bdi/{}:{}/read_ahead_kb", root.stx_dev_major, root.stx_dev_minor);
   UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   const std::string value = std::to_string(kFuseRequestBytes / kKiB);
   if (file.valid()) (void)!::write(file.get(), value.data(), value.size());
@@ -137,6 +140,7 @@ struct FuseSession::State {
   void handle(ByteView bytes);
   void await_end();
   void unmount_politely();
+  void ask_for_dirty_pages();
   void stop_workers();
   void abort_connection();
   void close_session();
@@ -292,8 +296,25 @@ void FuseSession::State::unmount_politely() {
   if (::umount2(options.mountpoint.c_str(), UMOUNT_NOFOLLOW) == 0) return;
   if (errno == EBUSY)
     log_warning(options.mountpoint + " is still in use; it goes away nevertheless");
-  UniqueFd root(::open(options.mountpoint.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (root.valid()) (void)::syncfs(root.get());
+  ask_for_dirty_pages();
+}
+
+// In a process of its own, as raise_read_ahead says.
+void FuseSession::State::ask_for_dirty_pages() {
+  const char* const path = options.mountpoint.c_str();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    (void)::close_range(STDERR_FILENO + 1, ~0U, 0);  // the device would keep the mount alive
+    const int root = ::open(path, O_RDONLY | O_DIRECTORY);
+    if (root >= 0) (void)::syncfs(root);
+    ::_exit(0);
+  }
+  while (child > 0 && ::waitpid(child, nullptr, WNOHANG) == 0) {
+    pollfd ended{end_event.get(), POLLIN, 0};
+    if (::poll(&ended, 1, kChildTickMs) <= 0) continue;
+    (void)::kill(child, SIGKILL);  // nobody answers it any more
+    return;
+  }
 }
 
 void FuseSession::State::stop_workers() {

@@ -31,6 +31,35 @@ TEST_F(FuseSessionEnd, EndsOnRequestThoughAFileIsOpen) {
   EXPECT_EQ(::write(file.get(), "abc", 3), -1);
 }
 
+/// Which keeps requests for attributes and lists waiting.
+class SilentFilesystem : public NullFilesystem {
+ public:
+  SilentFilesystem() : NullFilesystem(Options()) {}
+  Result<Entry> get_attributes(Ino node, std::optional<uint64_t> handle) override {
+    speaks.wait(false);
+    return NullFilesystem::get_attributes(node, handle);
+  }
+  Result<OpenDirectory> open_directory(Ino node) override {
+    speaks.wait(false);
+    return NullFilesystem::open_directory(node);
+  }
+  std::atomic<bool> speaks{false};
+};
+
+// A process that waits in its own mount while it dies never ends, and its mount stays.
+TEST_F(FuseSessionEnd, MountingAsksNothingOfTheMount) {
+  auto silent = std::make_unique<SilentFilesystem>();
+  SilentFilesystem& filesystem = *silent;
+  filesystem_ = std::move(silent);
+  session_ = std::make_unique<FuseSession>(filesystem, options());
+  std::future<Result<void>> mounted =
+      std::async(std::launch::async, [this] { return session_->mount(); });
+  EXPECT_EQ(mounted.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  filesystem.speaks = true;
+  filesystem.speaks.notify_all();
+  EXPECT_TRUE(mounted.get().ok());
+}
+
 /// Whose writes wait, as an import's do, for a thread that tells the kernel of names.
 class NotifyingFilesystem : public NullFilesystem {
  public:
