@@ -10,7 +10,7 @@ namespace varve {
 namespace {
 
 constexpr const char* kPath = "folder/log";
-using Rows = std::vector<std::string>;
+using LoggedRows = std::vector<std::string>;
 
 class RowLogTest : public testing::Test {
  protected:
@@ -27,7 +27,7 @@ class RowLogTest : public testing::Test {
   std::string text() { return std::string(as_text(read_whole(storage_, kPath, 1 << 20).value())); }
 
   SimulatedStorage storage_;
-  Rows seen_;
+  LoggedRows seen_;
 };
 
 TEST_F(RowLogTest, GivesBackWhatWasSaved) {
@@ -39,7 +39,7 @@ TEST_F(RowLogTest, GivesBackWhatWasSaved) {
   EXPECT_EQ(log->unsaved_bytes(), 0u);
   log->append("not saved");
   log = open();
-  EXPECT_EQ(seen_, (Rows{"one", "two words"}));
+  EXPECT_EQ(seen_, (LoggedRows{"one", "two words"}));
   EXPECT_EQ(log->rows(), 2u);
 }
 
@@ -89,9 +89,9 @@ TEST_F(RowLogTest, IsReplacedAsAWhole) {
     storage_.power_cut(seed);
     open();
     if (replaced) {
-      EXPECT_EQ(seen_, (Rows{"new", "behind"}));
+      EXPECT_EQ(seen_, (LoggedRows{"new", "behind"}));
     } else {
-      EXPECT_TRUE(seen_ == Rows(10, "old") || seen_ == Rows{"new"}) << seed;
+      EXPECT_TRUE(seen_ == LoggedRows(10, "old") || seen_ == LoggedRows{"new"}) << seed;
     }
   }
 }
