@@ -1,82 +1,16 @@
 // Goal: the index tells what was added and nothing that was removed, in memory and in runs, over
-// reopening, merging, damage and power cuts; what it loses it says it has lost.
+// reopening, merging and power cuts; what it loses it says it has lost.
 #include "dedup/chunk_index.h"
-
-#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <atomic>
 #include <map>
-#include <random>
-#include <set>
 #include <thread>
 
-#include "dedup/index_run.h"
-#include "tests/support/simulated_storage.h"
-#include "tests/support/test_seed.h"
+#include "tests/dedup/chunk_index_world.h"
 
 namespace varve {
 namespace {
-
-constexpr const char* kDirectory = "local/index";
-
-ChunkId chunk_id(std::mt19937_64& random) {
-  ChunkId id;
-  for (uint8_t& byte : id.bytes) byte = static_cast<uint8_t>(random());
-  return id;
-}
-
-PackId pack_id(uint32_t number) {
-  PackId id;
-  for (size_t i = 0; i < 4; i++) id.bytes[i] = static_cast<uint8_t>(number >> (8 * i));
-  id.bytes[15] = 1;
-  return id;
-}
-
-/// A pack of segments of eight chunks.
-PackIndex pack_of(const std::vector<ChunkId>& ids) {
-  PackIndex index;
-  for (const ChunkId& id : ids) {
-    if (index.chunks.size() % 8 == 0) {
-      IndexedSegment segment;
-      segment.first_chunk = static_cast<uint32_t>(index.chunks.size());
-      index.segments.push_back(segment);
-    }
-    index.segments.back().chunk_count++;
-    index.chunks.push_back({id, 100});
-  }
-  return index;
-}
-
-std::vector<ChunkId> many_ids(std::mt19937_64& random, size_t count) {
-  std::vector<ChunkId> ids;
-  for (size_t i = 0; i < count; i++) ids.push_back(chunk_id(random));
-  return ids;
-}
-
-class ChunkIndexTest : public testing::Test {
- protected:
-  void open() {
-    index_.reset();
-    index_ = open_chunk_index(storage_, kDirectory).value();
-  }
-  std::optional<ChunkPlace> find(const ChunkId& id) { return index_->find(id).value(); }
-  std::vector<std::string> runs() {
-    std::vector<std::string> paths;
-    for (const std::string& path : storage_.files()) {
-      if (path.find("/run-") != std::string::npos) paths.push_back(path);
-    }
-    return paths;
-  }
-  std::set<PackId> on_disk() {
-    auto packs = index_->packs_on_disk();
-    return {packs.begin(), packs.end()};
-  }
-
-  std::mt19937_64 random_{7};
-  SimulatedStorage storage_;
-  std::unique_ptr<ChunkIndex> index_;
-};
 
 TEST_F(ChunkIndexTest, OpenPacksStayInMemoryAndSealedOnesGoToRuns) {
   open();
@@ -296,123 +230,6 @@ TEST_F(ChunkIndexTest, KeysFarFromUniformAreFoundToo) {
     ASSERT_EQ(find(ids[i]), (ChunkPlace{pack_id(1), static_cast<uint32_t>(i / 8)}));
   }
   EXPECT_EQ(find(chunk_id(random_)), std::nullopt);
-}
-
-TEST_F(ChunkIndexTest, FlippedBitAnywhereIsNeverBelieved) {
-  open();
-  auto ids = many_ids(random_, 1000);
-  index_->add_pack(pack_id(1), pack_of(ids));
-  ASSERT_TRUE(index_->settle().ok());
-  std::string path = runs().at(0);
-  uint64_t bits = *storage_.open_read(path).value()->length() * 8;
-  for (uint64_t bit = 3; bit < bits; bit += 1009) {
-    Bytes whole = *read_whole(storage_, path, 1 << 20);
-    ASSERT_TRUE(storage_.flip_bit(path, bit));
-    open();
-    bool refused_at_opening = on_disk().empty();
-    size_t errors = 0;
-    for (const ChunkId& id : ids) {
-      Result<std::optional<ChunkPlace>> found = index_->find(id);
-      if (!found.ok()) {
-        EXPECT_EQ(found.error().code(), Errc::kCorrupt);
-        errors++;
-      } else if (*found) {
-        ASSERT_EQ((*found)->pack, pack_id(1));
-      } else {
-        ASSERT_TRUE(refused_at_opening || errors > 0)
-            << "a chunk is missing and nobody said so, bit " << bit;
-      }
-    }
-    if (errors > 0) {
-      EXPECT_EQ(index_->take_lost_packs(), std::vector<PackId>{pack_id(1)});
-      EXPECT_TRUE(on_disk().empty());
-    }
-    if (refused_at_opening || errors > 0) {
-      EXPECT_TRUE(runs().empty()) << "a damaged run is removed";
-      index_->add_pack(pack_id(1), pack_of(ids));
-      EXPECT_EQ(find(ids[5])->pack, pack_id(1));
-      ASSERT_TRUE(storage_.exists(path).value() || write_whole(storage_, path, whole).ok());
-    }
-    storage_.repair_all();
-  }
-}
-
-TEST_F(ChunkIndexTest, ARunThatFitsItsHashesButHasNoOrderIsNotMerged) {
-  // The hashes have no key: whoever can write here can make such a run. The rows of its last bucket
-  // are more than a writer holds back.
-  constexpr uint32_t kPackChunks = 20000, kLastBucket = 60000;
-  open();
-  const auto ids = many_ids(random_, 3 * kPackChunks);
-  for (uint32_t pack = 0; pack < 3; pack++) {
-    const auto first = ids.begin() + pack * kPackChunks;
-    index_->add_pack(pack_id(pack + 1), pack_of({first, first + kPackChunks}));
-    ASSERT_TRUE(index_->settle().ok());
-  }
-  index_.reset();
-  auto writer = IndexRunWriter::create(storage_, kDirectory, {4, 4}, {pack_id(4)}, 64).value();
-  for (uint64_t i = 0; i < kLastBucket; i++) {
-    ASSERT_TRUE(writer->add({{UINT64_MAX, i}, 0, 0}).ok());
-  }
-  ASSERT_TRUE(writer->finish().ok());
-  writer = IndexRunWriter::create(storage_, kDirectory, {5, 5}, {pack_id(5)}, 64).value();
-  ASSERT_TRUE(writer->add({{UINT64_MAX, kLastBucket - 1}, 0, 0}).ok());
-  ASSERT_TRUE(writer->add({{0, 0}, 0, 0}).ok());
-  ASSERT_TRUE(writer->finish().ok());
-  open();
-  ASSERT_EQ(on_disk().size(), 5u);
-  ASSERT_TRUE(index_->settle().ok());
-  EXPECT_EQ(runs().size(), 1u);
-  EXPECT_EQ(index_->take_lost_packs(), std::vector<PackId>{pack_id(5)});
-  for (size_t i = 0; i < ids.size(); i += 7) {
-    ASSERT_EQ(find(ids[i])->pack, pack_id(static_cast<uint32_t>(i / kPackChunks + 1)));
-  }
-}
-
-TEST_F(ChunkIndexTest, ShortAndForeignFilesAreRefused) {
-  open();
-  index_->add_pack(pack_id(1), pack_of(many_ids(random_, 1000)));
-  ASSERT_TRUE(index_->settle().ok());
-  std::string path = runs().at(0);
-  Bytes whole = *read_whole(storage_, path, 1 << 20);
-  for (size_t length :
-       {size_t{0}, size_t{7}, size_t{71}, size_t{4096}, whole.size() - 1, whole.size() + 1}) {
-    Bytes other = whole;
-    other.resize(length);
-    ASSERT_TRUE(write_whole(storage_, path, other).ok());
-    open();
-    EXPECT_TRUE(on_disk().empty()) << length;
-    EXPECT_TRUE(runs().empty());
-  }
-  ASSERT_TRUE(
-      write_whole(storage_, std::string(kDirectory) + "/run-" + std::string(32, '0'), whole).ok());
-  open();
-  EXPECT_TRUE(on_disk().empty()) << "a run under another's name";
-}
-
-TEST_F(ChunkIndexTest, DamagedRemovalsMakeTheIndexAnew) {
-  open();
-  auto ids = many_ids(random_, 10);
-  index_->add_pack(pack_id(1), pack_of(ids));
-  index_->add_pack(pack_id(2), pack_of(ids));
-  ASSERT_TRUE(index_->settle().ok());
-  index_->remove_pack(pack_id(2));
-  ASSERT_TRUE(index_->settle().ok());
-  ASSERT_TRUE(storage_.flip_bit(std::string(kDirectory) + "/removed", 9));
-  open();
-  EXPECT_TRUE(on_disk().empty());
-}
-
-TEST_F(ChunkIndexTest, FullDiskLosesNothing) {
-  open();
-  auto ids = many_ids(random_, 1000);
-  index_->add_pack(pack_id(1), pack_of(ids));
-  storage_.set_capacity(10000);
-  EXPECT_EQ(index_->settle().error().code(), Errc::kNoSpace);
-  EXPECT_EQ(find(ids[0])->pack, pack_id(1));
-  EXPECT_TRUE(storage_.files().empty()) << "no unfinished file stays";
-  storage_.set_capacity(std::nullopt);
-  ASSERT_TRUE(index_->settle().ok());
-  EXPECT_EQ(on_disk(), std::set<PackId>{pack_id(1)});
 }
 
 /// Packs come and go at random; the model knows where each chunk may be.
