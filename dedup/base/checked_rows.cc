@@ -24,6 +24,10 @@ RowSum sum_of(std::string_view key, std::string_view value) {
   return xxh3(as_bytes(value), xxh3(as_bytes(key)));
 }
 
+std::string file_in(const std::string& directory) {
+  return directory + "/data.mdb";
+}
+
 /// The row before the one that was found is whole too, and belongs there: between them is nothing.
 bool is_gap(LmdbTreeCursor before, std::string_view key) {
   const Found found = before.previous();
@@ -67,11 +71,25 @@ bool take_sum(std::string_view key, std::string_view& value) {
   return sum == sum_of(key, value);
 }
 
+Result<void> check_database_head(const std::string& directory) {
+  const std::string what = "opening the database in " + directory;
+  const UniqueFd file(::open(file_in(directory).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return errno == ENOENT ? Result<void>() : error_from_errno(errno, what);
+  struct stat status {};
+  std::string head(kLmdbHeadBytes, '\0');
+  const ssize_t got = ::pread(file.get(), head.data(), head.size(), 0);
+  if (got < 0 || ::fstat(file.get(), &status) != 0) return error_from_errno(errno, what);
+  head.resize(static_cast<size_t>(got));
+  if (head.empty() || lmdb_head_fits(head, static_cast<uint64_t>(status.st_size))) return {};
+  return Error(Errc::kCorrupt,
+               "the database in " + directory + " is cut short, or its meta pages are damaged");
+}
+
 // The map.
 
 int PageMap::open(const std::string& directory, uint64_t bytes) {
   close();
-  const UniqueFd file(::open((directory + "/data.mdb").c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd file(::open(file_in(directory).c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) return errno;
   void* map = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE, file.get(), 0);
   if (map == MAP_FAILED) return errno;

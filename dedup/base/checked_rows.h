@@ -17,6 +17,10 @@ void put_sum(std::string_view key, std::string_view value, std::string& out);
 /// The value without its sum; false if that is another.
 bool take_sum(std::string_view key, std::string_view& value);
 
+/// Whether LMDB may open the file in `directory`, or make one where there is none yet; kCorrupt
+/// where it would map more than there is, or take a state of another time for the newest.
+Result<void> check_database_head(const std::string& directory);
+
 /// The database's file, to read from: LMDB shows its own map to nobody.
 class PageMap {
  public:

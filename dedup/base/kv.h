@@ -1,10 +1,10 @@
 // An ordered map of byte strings that changes by atomic, durable batches and is read through
 // consistent views.
 //
-// Keys are 1 to 511 bytes; order is that of memcmp. Real (LmdbKv) and simulated (tests) ones pass
-// one contract suite. A view sees what was committed when it was opened and nothing later; hold it
-// briefly, for a long one makes the file grow. Views may be used from any thread, one thread at a
-// time.
+// Keys are 1 to 511 bytes, but not the byte 0 alone; order is that of memcmp. Real (LmdbKv) and
+// simulated (tests) ones pass one contract suite. A view sees what was committed when it was opened
+// and nothing later; hold it briefly, for a long one makes the file grow. Views may be used from
+// any thread, one thread at a time.
 #pragma once
 
 #include <map>
@@ -20,6 +20,17 @@ namespace varve {
 /// What a commit changes: a value to store, or nothing to erase the key. Sorted, because a B+tree
 /// takes sorted batches several times faster.
 using KvBatch = std::map<std::string, std::optional<std::string>, std::less<>>;
+
+constexpr size_t kKvKeyBytesMax = 511;
+/// An implementation's own.
+constexpr std::string_view kKvReservedKey("\0", 1);
+
+inline bool is_kv_key(std::string_view key) {
+  return !key.empty() && key.size() <= kKvKeyBytesMax && key != kKvReservedKey;
+}
+inline Error invalid_kv_key() {
+  return Error(Errc::kInvalid, "a key must have 1 to 511 bytes, not the byte 0 alone");
+}
 
 class KvCursor {
  public:

@@ -1,9 +1,10 @@
 #include "dedup/base/lmdb_kv.h"
 
 #include <lmdb.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include <array>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
@@ -13,6 +14,7 @@
 
 #include "dedup/base/bus_guard.h"
 #include "dedup/base/checked_rows.h"
+#include "dedup/base/checksum.h"
 #include "dedup/base/log.h"
 
 namespace varve {
@@ -26,9 +28,15 @@ constexpr uint64_t kMapBytes = uint64_t{1} << 40;
 #endif
 constexpr uint64_t kMapBytesMin = uint64_t{1} << 30;
 constexpr unsigned kReadersMax = 1024;
-constexpr size_t kKeyBytesMax = 511;
 constexpr uint64_t kFullBytes = uint64_t{1} << 20;
 constexpr auto kGrowWait = std::chrono::seconds(10);
+
+/// The row that says which transaction wrote the tree; shown to nobody.
+constexpr std::string_view kStampKey = kKvReservedKey;
+
+std::string stamp_of(uint64_t transaction) {
+  return {reinterpret_cast<const char*>(&transaction), sizeof transaction};
+}
 
 Error lmdb_error(int code, std::string_view what) {
   if (code == EIO) return Error(Errc::kIo, std::string(what) + ": the disk failed");
@@ -66,16 +74,6 @@ int guarded(const Call& call) {
 
 MDB_val to_val(std::string_view text) {
   return {text.size(), const_cast<char*>(text.data())};
-}
-
-/// LMDB would take an empty key for an error and a long one for a bad value size: one answer for
-/// both.
-bool key_is_valid(std::string_view key) {
-  return !key.empty() && key.size() <= kKeyBytesMax;
-}
-
-Error invalid_key() {
-  return Error(Errc::kInvalid, "a key must have 1 to 511 bytes");
 }
 
 struct EnvironmentCloser {
@@ -154,7 +152,7 @@ class LmdbCursor final : public KvCursor {
   explicit LmdbCursor(CheckedCursor at) : at_(at) {}
 
   Result<void> seek(std::string_view key) override {
-    if (key.size() > kKeyBytesMax) return invalid_key();
+    if (key.size() > kKvKeyBytesMax) return invalid_kv_key();
     return moved(at_.seek(key));
   }
   Result<void> next() override { return valid_ ? moved(at_.next()) : Result<void>(); }
@@ -165,7 +163,8 @@ class LmdbCursor final : public KvCursor {
  private:
   Result<void> moved(const Result<bool>& to_row) {
     valid_ = to_row.ok() && *to_row;
-    return to_row.ok() ? Result<void>() : to_row.error();
+    if (!to_row.ok()) return to_row.error();
+    return valid_ && at_.key() == kStampKey ? next() : Result<void>();
   }
 
   CheckedCursor at_;
@@ -181,7 +180,7 @@ class LmdbView final : public KvView {
   LmdbView& operator=(const LmdbView&) = delete;
 
   Result<std::optional<std::string_view>> get(std::string_view key) override {
-    if (!key_is_valid(key)) return invalid_key();
+    if (!is_kv_key(key)) return invalid_kv_key();
     const bool found = VARVE_TRY(at_.seek(key));
     if (!found || at_.key() != key) return std::optional<std::string_view>();
     return std::optional<std::string_view>(at_.value());
@@ -230,8 +229,10 @@ class LmdbKv final : public Kv {
         return 0;
       });
       if (code == 0 && read) {
-        return std::unique_ptr<KvView>(std::make_unique<LmdbView>(
-            readers_, transaction, CheckedCursor(tree, map_, checked_, damage_)));
+        const CheckedCursor at(tree, map_, checked_, damage_);
+        auto view = std::make_unique<LmdbView>(readers_, transaction, at);
+        VARVE_TRY(check_stamp(at, tree, mdb_txn_id(transaction)));
+        return std::unique_ptr<KvView>(std::move(view));
       }
       readers_.give_back(transaction);
       if (code != 0) return lmdb_error(code, "opening a view of the database");
@@ -242,7 +243,7 @@ class LmdbKv final : public Kv {
   Result<void> commit(const KvBatch& batch) override {
     if (broken_) return *broken_;
     for (auto& [key, value] : batch) {
-      if (!key_is_valid(key)) return invalid_key();
+      if (!is_kv_key(key)) return invalid_kv_key();
     }
     VARVE_TRY(check_ways(batch));
     for (;;) {
@@ -271,6 +272,7 @@ class LmdbKv final : public Kv {
  private:
   /// LMDB writes on what it takes for its own pages: those on the way to a row are looked at first.
   Result<void> check_ways(const KvBatch& batch) {
+    stamped_ = 0;
     const std::unique_ptr<KvView> view = VARVE_TRY(this->view());
     for (const auto& [key, value] : batch) {
       const auto found = view->get(key);
@@ -281,18 +283,42 @@ class LmdbKv final : public Kv {
     return {};
   }
 
+  /// The tree of that transaction, and no other: a bit of a meta page may lead to one of another
+  /// time. Looked up once after each commit. A tree that nothing was committed to has no stamp.
+  Result<void> check_stamp(CheckedCursor at, const LmdbTree& tree, uint64_t transaction) {
+    if (transaction == 0 && tree.depth == 0) return {};
+    const std::array<uint64_t, 3> tree_is = {transaction, tree.root, tree.depth};
+    const uint64_t sum = xxh3({reinterpret_cast<const uint8_t*>(tree_is.data()), sizeof tree_is});
+    if (stamped_ == sum) return {};
+    const bool found = VARVE_TRY(at.seek(kStampKey));
+    if (!found || at.key() != kStampKey || at.value() != stamp_of(transaction)) {
+      return damage_.found("its tree is not that of its last commit");
+    }
+    stamped_ = sum;
+    return {};
+  }
+
+  int put(MDB_txn* transaction, std::string_view key_text, std::string_view value_text) {
+    put_sum(key_text, value_text, row_);
+    MDB_val key = to_val(key_text), value = to_val(row_);
+    return mdb_put(transaction, table_, &key, &value, 0);
+  }
+
   int try_commit(const KvBatch& batch) {
-    std::string& row = row_;  // a member: whoever is pulled out of here destroys nothing
     MDB_txn* transaction = nullptr;
     int code = mdb_txn_begin(environment_.get(), nullptr, 0, &transaction);
     if (code != 0) return code;
+    stamp_ = stamp_of(mdb_txn_id(transaction));
+    code = put(transaction, kStampKey, stamp_);
+    if (code != 0) {
+      mdb_txn_abort(transaction);
+      return code;
+    }
     for (auto& [key_text, value_text] : batch) {
-      MDB_val key = to_val(key_text);
       if (value_text) {
-        put_sum(key_text, *value_text, row);
-        MDB_val value = to_val(row);
-        code = mdb_put(transaction, table_, &key, &value, 0);
+        code = put(transaction, key_text, *value_text);
       } else {
+        MDB_val key = to_val(key_text);
         code = mdb_del(transaction, table_, &key, nullptr);
         if (code == MDB_NOTFOUND) code = 0;
       }
@@ -329,7 +355,8 @@ class LmdbKv final : public Kv {
   CheckedPages checked_;
   DatabaseDamage damage_;
   ReadTransactions readers_;
-  std::string row_;  // commit's
+  std::string row_, stamp_;  // commit's; members: whoever is pulled out of it destroys nothing
+  std::atomic<uint64_t> stamped_{0};  // which tree was found to bear its stamp
   std::optional<Error> broken_;
 };
 
@@ -344,21 +371,6 @@ int open_environment(const std::string& directory, uint64_t map_bytes, Environme
   code = mdb_env_open(raw, directory.c_str(), MDB_NOTLS, 0600);
   if (code == 0) out = std::move(environment);
   return code;
-}
-
-/// A file shorter than what its meta page counts on would be a bus error at the first touch.
-Result<void> check_length(MDB_env* environment, const std::string& directory) {
-  MDB_envinfo info{};
-  MDB_stat statistics{};
-  mdb_env_info(environment, &info);
-  mdb_env_stat(environment, &statistics);
-  struct stat status {};
-  if (::stat((directory + "/data.mdb").c_str(), &status) != 0) {
-    return error_from_errno(errno, "opening the database in " + directory);
-  }
-  uint64_t needed = (uint64_t{info.me_last_pgno} + 1) * statistics.ms_psize;
-  if (static_cast<uint64_t>(status.st_size) >= needed) return {};
-  return Error(Errc::kCorrupt, "the database in " + directory + " is cut short");
 }
 
 Result<MDB_dbi> open_table(MDB_env* environment) {
@@ -383,13 +395,13 @@ Result<std::unique_ptr<Kv>> open_lmdb_kv(const std::string& directory, const Lmd
   if (const auto reason = DamageMark(directory).reason()) {
     return Error(Errc::kCorrupt, "the database was found damaged: " + *reason);
   }
+  VARVE_TRY(check_database_head(directory));
   uint64_t wanted = options.map_bytes != 0 ? options.map_bytes : kMapBytes;
   for (;; wanted /= 2) {
     Environment environment;
     int code = open_environment(directory, wanted, environment);
     std::unique_ptr<LmdbKv> kv;
     if (code == 0) {
-      VARVE_TRY(check_length(environment.get(), directory));
       int dead = 0;
       mdb_reader_check(environment.get(), &dead);
       const MDB_dbi table = VARVE_TRY(open_table(environment.get()));

@@ -1,5 +1,6 @@
 #include "dedup/base/lmdb_pages.h"
 
+#include <bit>
 #include <cstring>
 #include <utility>
 
@@ -22,11 +23,14 @@ constexpr uint16_t kBigValue = 1;
 // A meta page, behind its head: magic u32, version u32, address u64, size of the map u64; twice a
 // tree: pad u32, flags u16, depth u16, three counts of pages u64, count of rows u64, root u64; then
 // the last page u64, transaction u64.
-constexpr uint64_t kMetaTreeAt = kHeadBytes + 24 + 48;  // the second: the first is of free pages
+constexpr uint64_t kMetaFreeTreeAt = kHeadBytes + 24;  // where its pad is, the bytes of a page
+constexpr uint64_t kMetaTreeAt = kMetaFreeTreeAt + 48;
 constexpr uint64_t kMetaRootAt = kMetaTreeAt + 40;
 constexpr unsigned kMetaDepthShift = 48;  // in the tree's first eight bytes
 static_assert(kMetaTreeAt % 8 == 0, "fields are loaded at once");
 constexpr uint64_t kMetaLastAt = kMetaTreeAt + 48, kMetaTransactionAt = kMetaLastAt + 8;
+constexpr uint64_t kMetaEnd = kMetaTransactionAt + 8;
+constexpr uint64_t kPageBytesMin = 512, kPageBytesMax = kLmdbHeadBytes / 2;
 
 template <typename Integer>
 Integer load(const uint8_t* at) {
@@ -67,6 +71,25 @@ bool LmdbTree::read(const uint8_t* map, uint64_t page_bytes, uint64_t transactio
   out.root = fields.root;
   out.depth = static_cast<unsigned>(fields.tree >> kMetaDepthShift);
   return fields == again && load_shared(meta + kMetaTransactionAt) == transaction;
+}
+
+bool lmdb_head_fits(std::string_view head, uint64_t file_bytes) {
+  if (head.size() < kMetaEnd) return false;
+  const uint8_t* first = reinterpret_cast<const uint8_t*>(head.data());
+  const uint64_t page_bytes = load<uint32_t>(first + kMetaFreeTreeAt);
+  if (!std::has_single_bit(page_bytes) || page_bytes < kPageBytesMin ||
+      page_bytes > kPageBytesMax || head.size() < page_bytes + kMetaEnd) {
+    return false;
+  }
+  // Commits write the one page and the other in turns: after the odd ones the second is newer.
+  const uint8_t* second = first + page_bytes;
+  const uint64_t even = load<uint64_t>(first + kMetaTransactionAt);
+  const uint64_t odd = load<uint64_t>(second + kMetaTransactionAt);
+  const bool are_neighbours = even % 2 == 0 && (odd == even + 1 || odd + 1 == even);
+  if (!are_neighbours && (even != 0 || odd != 0)) return false;  // 0, 0: nothing was committed yet
+  const uint8_t* newer = odd > even ? second : first;
+  return load<uint32_t>(newer + kMetaFreeTreeAt) == page_bytes &&
+         load<uint64_t>(newer + kMetaLastAt) < file_bytes / page_bytes;
 }
 
 // Pages.

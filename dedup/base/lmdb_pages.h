@@ -54,6 +54,13 @@ struct LmdbTree {
   static bool read(const uint8_t* map, uint64_t page_bytes, uint64_t transaction, LmdbTree& out);
 };
 
+/// Whether what LMDB takes from its meta pages before anything can look at them (the size of a
+/// page, how many there are, as it maps that much, and which meta page is the newer) fits a file of
+/// `file_bytes` that begins with `head`: kLmdbHeadBytes, or the whole file if that is shorter.
+/// Magic and version LMDB checks itself.
+bool lmdb_head_fits(std::string_view head, uint64_t file_bytes);
+constexpr size_t kLmdbHeadBytes = size_t{128} << 10;
+
 class LmdbTreeCursor {
  public:
   enum class Found : uint8_t { kRow, kEnd, kDamaged };

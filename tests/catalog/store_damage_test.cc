@@ -15,10 +15,8 @@ namespace varve {
 namespace {
 
 size_t damages_wanted() {
-  const char* scale = std::getenv("VARVE_SCALE");
-  const std::string name = scale == nullptr ? "" : scale;
-  if (name == "full") return 10'000;
-  return name == "quick" ? 60 : 300;
+  if (is_full_scale()) return 10'000;
+  return is_quick_scale() ? 60 : 300;
 }
 
 using Contents = std::map<std::string, Bytes>;  // "snapshot's hash/path"

@@ -6,7 +6,7 @@
 
 #include <random>
 
-#include "tests/fs/seed.h"
+#include "tests/support/test_seed.h"
 
 namespace varve {
 namespace {

@@ -19,15 +19,6 @@ namespace {
 
 using Kind = PowerOp::Kind;
 
-bool is_full_scale() {
-  const char* scale = std::getenv("VARVE_SCALE");
-  return scale != nullptr && std::string(scale) == "full";
-}
-bool is_quick_scale() {
-  const char* scale = std::getenv("VARVE_SCALE");
-  return scale != nullptr && std::string(scale) == "quick";
-}
-
 Unsynced fate_of(uint64_t seed) {
   if (seed == 0) return Unsynced::kLost;
   return seed == 1 ? Unsynced::kKept : Unsynced::kBySeed;

@@ -9,7 +9,7 @@
 #include <random>
 
 #include "fs/read_view.h"
-#include "tests/fs/seed.h"
+#include "tests/support/test_seed.h"
 
 namespace varve {
 namespace {

@@ -7,8 +7,8 @@
 
 #include <random>
 
-#include "tests/fs/seed.h"
 #include "tests/fs/volume_world.h"
+#include "tests/support/test_seed.h"
 
 namespace varve {
 namespace {

@@ -308,8 +308,7 @@ TEST_F(PassTest, AFullRemoteEndsThePassAndLeavesAGoodStore) {
 
 TEST_F(PassTest, RandomRuns) {
   const uint64_t seed = test_seed();
-  const char* scale = std::getenv("VARVE_SCALE");
-  const int runs = scale != nullptr && std::string_view(scale) == "full" ? 2000 : 60;
+  const int runs = is_full_scale() ? 2000 : 60;
   for (int run = 0; run < runs && !HasFailure(); run++) {
     std::mt19937_64 dice(seed + static_cast<uint64_t>(run));
     SCOPED_TRACE(testing::Message() << "VARVE_SEED=" << seed << ", run " << run);

@@ -5,20 +5,14 @@
 namespace varve {
 namespace {
 
-constexpr size_t kKeyBytesMax = 511;
-
 using MapPtr = std::shared_ptr<const SimulatedKv::Map>;
-
-Error invalid_key() {
-  return Error(Errc::kInvalid, "a key must have 1 to 511 bytes");
-}
 
 class SimulatedCursor final : public KvCursor {
  public:
   explicit SimulatedCursor(MapPtr map) : map_(std::move(map)), at_(map_->end()) {}
 
   Result<void> seek(std::string_view key) override {
-    if (key.size() > kKeyBytesMax) return invalid_key();
+    if (key.size() > kKvKeyBytesMax) return invalid_kv_key();
     at_ = map_->lower_bound(key);
     return {};
   }
@@ -40,7 +34,7 @@ class SimulatedView final : public KvView {
   explicit SimulatedView(MapPtr map) : map_(std::move(map)) {}
 
   Result<std::optional<std::string_view>> get(std::string_view key) override {
-    if (key.empty() || key.size() > kKeyBytesMax) return invalid_key();
+    if (!is_kv_key(key)) return invalid_kv_key();
     auto found = map_->find(key);
     if (found == map_->end()) return std::optional<std::string_view>();
     return std::optional<std::string_view>(found->second);
@@ -65,7 +59,7 @@ Result<void> SimulatedKv::commit(const KvBatch& batch) {
   if (power_ != nullptr) power_->announce_effect();
   std::lock_guard lock(mutex_);
   for (auto& [key, value] : batch) {
-    if (key.empty() || key.size() > kKeyBytesMax) return invalid_key();
+    if (!is_kv_key(key)) return invalid_kv_key();
   }
   if (failing_commit_ > 0 && --failing_commit_ == 0)
     return Error(failing_code_, "committing: simulated");

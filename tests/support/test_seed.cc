@@ -3,8 +3,25 @@
 #include <cstdio>
 #include <cstdlib>
 #include <random>
+#include <string_view>
 
 namespace varve {
+namespace {
+
+bool scale_is(std::string_view name) {
+  const char* scale = std::getenv("VARVE_SCALE");
+  return scale != nullptr && scale == name;
+}
+
+}  // namespace
+
+bool is_full_scale() {
+  return scale_is("full");
+}
+
+bool is_quick_scale() {
+  return scale_is("quick");
+}
 
 uint64_t test_seed() {
   const char* given = std::getenv("VARVE_SEED");

@@ -110,6 +110,7 @@ TEST_P(KvContract, KeysHaveLimits) {
   EXPECT_EQ(kv_->commit({{"fine", "x"}, {std::string(512, 'k'), "x"}}).error().code(),
             Errc::kInvalid);
   EXPECT_EQ(kv_->commit({{"", "x"}, {"fine", "x"}}).error().code(), Errc::kInvalid);
+  EXPECT_EQ(kv_->commit({{std::string(kKvReservedKey), "x"}}).error().code(), Errc::kInvalid);
   EXPECT_EQ(get("fine"), std::nullopt) << "all or nothing";
   auto view = kv_->view().value();
   EXPECT_EQ(view->get("").error().code(), Errc::kInvalid);
