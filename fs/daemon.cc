@@ -157,8 +157,8 @@ class Mount {
   std::unique_ptr<Upkeep> upkeep_;
 };
 
-/// `place` is set where the store is read through a helper.
-Result<std::unique_ptr<WorkingCopy>> open_store(const DaemonOptions& options, Metrics& metrics,
+/// `place` is set where the store is read through a helper, whose starter goes there.
+Result<std::unique_ptr<WorkingCopy>> open_store(DaemonOptions& options, Metrics& metrics,
                                                 FetchedStorage*& place) {
   WorkingCopy::Options how;
   how.cache_bytes = options.mount.cache_bytes;
@@ -169,7 +169,7 @@ Result<std::unique_ptr<WorkingCopy>> open_store(const DaemonOptions& options, Me
   how.read_only = options.mount.read_only;
   if (options.mount.local.empty())
     return WorkingCopy::open(options.store, options.secret, how, metrics);
-  auto fetched = VARVE_TRY(open_fetched_storage(options.start_helper, fetch_limits()));
+  auto fetched = VARVE_TRY(open_fetched_storage(std::move(options.start_helper), fetch_limits()));
   place = fetched.get();
   auto world =
       VARVE_TRY(open_reading_world(options.store, std::move(fetched), options.mount.local));

@@ -9,7 +9,10 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
+#include <memory>
 #include <string_view>
+#include <thread>
 
 #include "replicator/fetch_helper.h"
 
@@ -49,6 +52,33 @@ Result<pid_t> spawn(const UniqueFd& socket, const std::string& directory) {
   return child;
 }
 
+/// The helper that was started last. It ends when its socket does: whoever unmounted wants the
+/// place to be free then, unless it hangs.
+class LastHelper {
+ public:
+  LastHelper() = default;
+  ~LastHelper() { await_end(); }
+  LastHelper(const LastHelper&) = delete;
+  LastHelper& operator=(const LastHelper&) = delete;
+
+  /// The one before it had its moment when its socket ended.
+  void is(pid_t child) {
+    (void)has_ended();
+    child_ = child;
+  }
+
+ private:
+  bool has_ended() const { return child_ <= 0 || ::waitpid(child_, nullptr, WNOHANG) != 0; }
+  void await_end() const {
+    constexpr std::chrono::milliseconds kPatience{2'000}, kLookEvery{5};
+    const auto until = std::chrono::steady_clock::now() + kPatience;
+    while (!has_ended() && std::chrono::steady_clock::now() < until)
+      std::this_thread::sleep_for(kLookEvery);
+  }
+
+  pid_t child_ = 0;
+};
+
 }  // namespace
 
 void become_fetch_process(int argc, char** argv) {
@@ -58,13 +88,13 @@ void become_fetch_process(int argc, char** argv) {
 }
 
 StartHelper fetch_process_starter(std::string directory) {
-  return [directory = std::move(directory), last = pid_t{0}]() mutable -> Result<UniqueFd> {
-    if (last > 0) (void)::waitpid(last, nullptr, WNOHANG);
+  auto last = std::make_shared<LastHelper>();
+  return [directory = std::move(directory), last = std::move(last)]() -> Result<UniqueFd> {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
       return error_from_errno(errno, "socketpair");
     UniqueFd ours(ends[0]), theirs(ends[1]);
-    last = VARVE_TRY(spawn(theirs, directory));
+    last->is(VARVE_TRY(spawn(theirs, directory)));
     return ours;
   };
 }

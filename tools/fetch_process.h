@@ -14,8 +14,8 @@ inline constexpr const char* kFetchProcessName = "varve-fetch";
 /// If this process was started as a helper, it is one from now on and never returns.
 void become_fetch_process(int argc, char** argv);
 
-/// Starts one for `directory`, which is absolute. A helper that it started before is no more
-/// waited for than a moment.
+/// Starts one for `directory`, which is absolute. When the last copy of it goes, which is to be
+/// after the socket, the helper has ended, or hung for two seconds.
 StartHelper fetch_process_starter(std::string directory);
 
 }  // namespace varve

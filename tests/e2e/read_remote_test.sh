@@ -89,11 +89,14 @@ refused "working state in $scratch/dr is mounted" mount.varve "$remote" "$scratc
 mount.varve "$remote" "$scratch/mnt2" -o "ro,local=$scratch/dr2,passphrase_file=$pw"
 must_equal "$scratch/newest" "$scratch/mnt2/web" "a second mount of the remote"
 umount -i "$scratch/mnt2"
+flock -w 60 "$scratch/dr2/lock" true || fail "the daemon of the second mount does not end"
 tar -tf "$mnt/web/.varve/snapshots/one.tar" >/dev/null || fail "a snapshot as an archive"
 end_reading "$scratch/dr"
 
 say "names need no data pack; without hints the indexes are read"
-umount "$remote"
+# The process that reads it ends with the daemon, or a moment after.
+for ((i = 0; i < 100; i++)); do umount "$remote" 2>/dev/null && break; sleep 0.1; done
+[ "$i" -lt 100 ] || fail "the remote is busy though nothing reads it any more"
 mv "$remote/packs" "$scratch/packs"
 mkdir "$remote/packs"
 mount_reading "$scratch/dr"
