@@ -32,7 +32,8 @@ class Passthrough(Control):
         if not program.exists():
             shell(f"cc -O2 -o {program} {EXAMPLE} $(pkg-config --cflags --libs fuse3)")
         behind.mkdir(exist_ok=True)
-        return [program, "-f", "-o", f"source={behind}", self.mountpoint]
+        # It holds a descriptor for each file that the kernel knows.
+        return ["prlimit", "--nofile=1048576", program, "-f", "-o", f"source={behind}", self.mountpoint]
 
     def forget(self):
         self.mount.unmount()
