@@ -7,7 +7,7 @@
 
 namespace varve {
 
-/// Visits the bundles in a catalog pack.
+/// Visits the bundles in a catalog pack, in the caller's thread; another one reads ahead.
 Result<void> visit_bundles(const PackInfo& catalog, PackStore& packs,
                            const std::function<void(IndexBundle)>& visit);
 

@@ -54,6 +54,9 @@ class LayeredChunkIndex final : public ChunkIndex {
     std::vector<uint32_t> numbers;
     std::unordered_set<uint32_t> taken;
     std::vector<ChunkRow> rows;
+    size_t chunks = 0;
+    for (const SealedPack& one : packs) chunks += one.index.chunks.size();
+    rows.reserve(chunks);
     for (const SealedPack& one : packs) {
       const uint32_t number = numbers_.number_of(one.pack);
       if (numbers_.state(number) != PackNumbers::State::kOpen) continue;
