@@ -273,12 +273,12 @@ class LmdbKv final : public Kv {
   /// LMDB writes on what it takes for its own pages: those on the way to a row are looked at first.
   Result<void> check_ways(const KvBatch& batch) {
     stamped_ = 0;
-    const std::unique_ptr<KvView> view = VARVE_TRY(this->view());
+    const auto view = this->view();
+    if (!view.ok() && view.error().code() == Errc::kBusy) return view.error();
+    if (!view.ok()) return broken_.emplace(view.error());
     for (const auto& [key, value] : batch) {
-      const auto found = view->get(key);
-      if (found.ok()) continue;
-      broken_ = found.error();
-      return found.error();
+      const auto found = (*view)->get(key);
+      if (!found.ok()) return broken_.emplace(found.error());
     }
     return {};
   }

@@ -223,9 +223,9 @@ TEST_F(Lmdb, PagesThatCannotBeReadAreErrors) {
   for (int i = 0; i < 2000; i++) batch["key" + std::to_string(i)] = std::string(1000, 'v');
   batch["large"] = std::string(100'000, 'v');
   ASSERT_TRUE(kv->commit(batch).ok());
-  std::filesystem::resize_file(directory_ / "data.mdb", 8192);  // its meta pages stay
   {
     auto view = kv->view().value();
+    std::filesystem::resize_file(directory_ / "data.mdb", 8192);  // its meta pages stay
     EXPECT_EQ(view->get("key1").error().code(), Errc::kIo);
     EXPECT_EQ(view->get("large").error().code(), Errc::kIo);
     auto cursor = view->cursor().value();
