@@ -12,18 +12,22 @@ namespace {
 constexpr size_t kTableEntries = 256;
 constexpr size_t kWindowBytes = 64;  // a byte's part has left a 64-bit hash after as many shifts
 constexpr uint32_t kAverageMin = 16 * kKiB;
-constexpr int kNormalisation = 2;  // bits more before the normal point, and fewer after it
 
 /// The top `count` bits.
 constexpr uint64_t top_bits(int count) {
   return ~uint64_t{0} << (64 - count);
 }
 
-/// Where cuts become easy. With minimum average/4 and maximum 4 average, 13/16 of the average makes
-/// the mean length of chunks of random bytes 0.99 of the average: at the average itself it would
-/// be 1.14.
-constexpr size_t normal_point(size_t average) {
-  return average / 16 * 13;
+/// Weak normalisation and an early end store least when data comes again with changes
+/// (docs/performance.md): the stronger it is, the more cuts a change moves, and what is longer than
+/// usual has more to lose.
+struct Normalisation {
+  int bits;           // more before the normal point, and fewer after it
+  size_t sixteenths;  // of the average: the normal point
+};
+
+constexpr Normalisation normalisation_of(ChunkerAlgorithm algorithm) {
+  return algorithm == ChunkerAlgorithm::kGearNc1 ? Normalisation{1, 8} : Normalisation{2, 13};
 }
 
 struct Scan {
@@ -60,8 +64,10 @@ struct Scan {
 Chunker::Chunker(const Keyring& keyring, const ChunkerSizes& sizes)
     : sizes_(sizes), table_(std::make_unique<uint64_t[]>(kTableEntries)) {
   const int bits = std::bit_width(std::max(sizes.average, kAverageMin)) - 1;
-  mask_hard_ = top_bits(bits + kNormalisation);
-  mask_easy_ = top_bits(bits - kNormalisation);
+  const Normalisation normalisation = normalisation_of(sizes.algorithm);
+  normal_point_ = size_t{sizes.average} / 16 * normalisation.sixteenths;
+  mask_hard_ = top_bits(bits + normalisation.bits);
+  mask_easy_ = top_bits(bits - normalisation.bits);
   const Secret table = keyring.dedup_key("varve/1 gear", kTableEntries * sizeof(uint64_t));
   Decoder in(table.view());
   for (size_t i = 0; i < kTableEntries; i++) table_[i] = in.u64();
@@ -76,7 +82,7 @@ size_t Chunker::cut(ByteView bytes) const {
   for (size_t at = sizes_.minimum - kWindowBytes; at < sizes_.minimum; at++) {
     scan.hash = (scan.hash << 1) + table_[bytes[at]];
   }
-  const size_t normal = std::min(end, normal_point(sizes_.average));
+  const size_t normal = std::min(end, normal_point_);
   if (const size_t length = scan.find(sizes_.minimum, normal, mask_hard_)) return length;
   if (const size_t length = scan.find(normal, end, mask_easy_)) return length;
   return end;
@@ -87,7 +93,7 @@ bool Chunker::is_cut_by_content(ByteView chunk) const {
   if (chunk.size() >= sizes_.maximum) return chunk.size() == sizes_.maximum;
   uint64_t hash = 0;
   for (const uint8_t byte : chunk.last(kWindowBytes)) hash = (hash << 1) + table_[byte];
-  const bool hard = chunk.size() <= normal_point(sizes_.average);
+  const bool hard = chunk.size() <= normal_point_;
   return (hash & (hard ? mask_hard_ : mask_easy_)) == 0;
 }
 

@@ -27,6 +27,7 @@ class Chunker {
 
  private:
   ChunkerSizes sizes_;
+  size_t normal_point_;  // where cuts become easy
   uint64_t mask_hard_, mask_easy_;
   std::unique_ptr<uint64_t[]> table_;
 };

@@ -12,7 +12,7 @@ using Json = nlohmann::json;
 
 constexpr size_t kConfigBytesMax = 64 * kKiB;
 constexpr size_t kCreatedBytesMax = 64;
-constexpr const char* kAlgorithm = "gear-nc2";
+constexpr std::string_view kGearNc1 = "gear-nc1", kGearNc2 = "gear-nc2";
 
 Error corrupt(const std::string& why) {
   return Error(Errc::kCorrupt, "store.json: " + why);
@@ -35,11 +35,12 @@ std::string text_at(const Json& object, const char* name) {
 }
 
 Result<ChunkerSizes> decode_chunker(const Json& chunker) {
-  const std::string algorithm = text_at(chunker, "algorithm");
-  if (algorithm != kAlgorithm) {
-    return Error(Errc::kUnsupported, "store.json: unknown chunker \"" + algorithm + "\"");
+  const std::string name = text_at(chunker, "algorithm");
+  if (name != kGearNc1 && name != kGearNc2) {
+    return Error(Errc::kUnsupported, "store.json: unknown chunker \"" + name + "\"");
   }
-  Result<ChunkerSizes> sizes = ChunkerSizes::of_average(number_at(chunker, "average"));
+  const auto algorithm = name == kGearNc1 ? ChunkerAlgorithm::kGearNc1 : ChunkerAlgorithm::kGearNc2;
+  Result<ChunkerSizes> sizes = ChunkerSizes::of_average(number_at(chunker, "average"), algorithm);
   if (!sizes.ok() || number_at(chunker, "minimum") != sizes->minimum ||
       number_at(chunker, "maximum") != sizes->maximum) {
     return corrupt("chunker sizes that version 1 does not have");
@@ -58,13 +59,14 @@ Result<void> check_version(const Json& json) {
 
 }  // namespace
 
-Result<ChunkerSizes> ChunkerSizes::of_average(uint64_t average) {
+Result<ChunkerSizes> ChunkerSizes::of_average(uint64_t average, ChunkerAlgorithm algorithm) {
   if (average != 16 * kKiB && average != 32 * kKiB && average != 64 * kKiB &&
       average != 128 * kKiB) {
     return Error(Errc::kInvalid, "the chunk size must be 16K, 32K, 64K or 128K");
   }
   const uint32_t size = static_cast<uint32_t>(average);
-  return ChunkerSizes{size / 4, size, size * 4};
+  const uint32_t maximum = algorithm == ChunkerAlgorithm::kGearNc1 ? size * 2 : size * 4;
+  return ChunkerSizes{size / 4, size, maximum, algorithm};
 }
 
 std::string encode_store_config(const StoreConfig& config) {
@@ -72,7 +74,8 @@ std::string encode_store_config(const StoreConfig& config) {
   json["format_version"] = kFormatVersion;
   json["store_id"] = config.store_id.hex();
   json["created"] = config.created;
-  json["chunker"] = {{"algorithm", kAlgorithm},
+  const bool is_nc1 = config.chunker.algorithm == ChunkerAlgorithm::kGearNc1;
+  json["chunker"] = {{"algorithm", is_nc1 ? kGearNc1 : kGearNc2},
                      {"minimum", config.chunker.minimum},
                      {"average", config.chunker.average},
                      {"maximum", config.chunker.maximum}};

@@ -8,10 +8,15 @@
 
 namespace varve {
 
+/// The ways to cut that docs/format.md section 9 names. New stores have gear-nc1.
+enum class ChunkerAlgorithm : uint8_t { kGearNc1, kGearNc2 };
+
 struct ChunkerSizes {
   uint32_t minimum, average, maximum;  // bytes
+  ChunkerAlgorithm algorithm;
   /// Of 16, 32, 64 or 128 KiB: kInvalid for any other average.
-  static Result<ChunkerSizes> of_average(uint64_t average);
+  static Result<ChunkerSizes> of_average(uint64_t average,
+                                         ChunkerAlgorithm algorithm = ChunkerAlgorithm::kGearNc1);
 };
 
 struct StoreConfig {

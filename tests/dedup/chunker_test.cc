@@ -34,19 +34,27 @@ size_t cut_by_definition(const Keyring& keyring, const ChunkerSizes& sizes, Byte
       Decoder entry(table.view().subspan(bytes[i] * size_t{8}, 8));
       hash = hash * 2 + entry.u64();
     }
-    const int zeros = length <= sizes.average / 16 * 13 ? log2_average + 2 : log2_average - 2;
+    const bool is_nc1 = sizes.algorithm == ChunkerAlgorithm::kGearNc1;
+    const int n = is_nc1 ? 1 : 2;
+    const size_t normal_point = sizes.average / 16 * (is_nc1 ? 8 : 13);
+    const int zeros = length <= normal_point ? log2_average + n : log2_average - n;
     if (hash >> (64 - zeros) == 0) return length;
   }
   return limit;
+}
+
+ChunkerSizes nc2_sizes_of(uint64_t average) {
+  return ChunkerSizes::of_average(average, ChunkerAlgorithm::kGearNc2).value();
 }
 
 TEST(ChunkerSizes, AreOfFourAveragesOnly) {
   for (const uint64_t average : {16, 32, 64, 128}) {
     const ChunkerSizes sizes = sizes_of(average * kKiB);
     EXPECT_EQ(sizes.minimum * 4, sizes.average);
-    EXPECT_EQ(sizes.average * 4, sizes.maximum);
+    EXPECT_EQ(sizes.average * 2, sizes.maximum);
+    EXPECT_EQ(nc2_sizes_of(average * kKiB).maximum, sizes.average * 4);
   }
-  EXPECT_EQ(sizes_of(128 * kKiB).maximum, kChunkBytesMax / 2);
+  EXPECT_EQ(nc2_sizes_of(128 * kKiB).maximum, kChunkBytesMax / 2);
   for (const uint64_t average :
        {0ul, 1ul, 8 * kKiB, 32 * kKiB + 1, 48 * kKiB, 256 * kKiB, 1ul << 47}) {
     EXPECT_FALSE(ChunkerSizes::of_average(average).ok()) << average;
@@ -55,21 +63,25 @@ TEST(ChunkerSizes, AreOfFourAveragesOnly) {
 
 TEST(Chunker, CutsWhereTheFormatSays) {
   const Keyring keyring = seeded_keyring(1);
-  const ChunkerSizes sizes = sizes_of(16 * kKiB);
-  const Chunker chunker(keyring, sizes);
   const Bytes bytes = random_bytes(1, 300 * kKiB);
-  size_t before = 0;
-  for (const size_t end : cuts_of(chunker, bytes)) {
-    ASSERT_EQ(end - before, cut_by_definition(keyring, sizes, ByteView(bytes).subspan(before)));
-    before = end;
+  for (const ChunkerSizes& sizes : {sizes_of(16 * kKiB), nc2_sizes_of(16 * kKiB)}) {
+    const Chunker chunker(keyring, sizes);
+    size_t before = 0;
+    for (const size_t end : cuts_of(chunker, bytes)) {
+      ASSERT_EQ(end - before, cut_by_definition(keyring, sizes, ByteView(bytes).subspan(before)));
+      before = end;
+    }
   }
 }
 
 TEST(Chunker, CutsAtTheSamePlacesForEver) {
   // Changing these places would make every store forget what it holds.
-  const Chunker chunker(seeded_keyring(1), sizes_of(32 * kKiB));
-  const std::vector<size_t> ends = cuts_of(chunker, random_bytes(1, 200 * kKiB));
-  EXPECT_EQ(ends, (std::vector<size_t>{32113, 65857, 110177, 143843, 154452, 173455, 204800}));
+  const Bytes bytes = random_bytes(1, 200 * kKiB);
+  const Chunker nc1(seeded_keyring(1), sizes_of(32 * kKiB));
+  EXPECT_EQ(cuts_of(nc1, bytes), (std::vector<size_t>{26174, 44373, 65857, 110177, 146983, 160544, 173455, 193596, 204800}));
+  const Chunker nc2(seeded_keyring(1), nc2_sizes_of(32 * kKiB));
+  EXPECT_EQ(cuts_of(nc2, bytes),
+            (std::vector<size_t>{32113, 65857, 110177, 143843, 154452, 173455, 204800}));
 }
 
 TEST(Chunker, MeanLengthIsNearTheAverageAtEverySize) {

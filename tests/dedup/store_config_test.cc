@@ -39,7 +39,7 @@ TEST(StoreConfig, ComesBackAsItWas) {
   EXPECT_EQ(config.created, example_config().created);
   EXPECT_EQ(config.chunker.minimum, 16 * kKiB);
   EXPECT_EQ(config.chunker.average, 64 * kKiB);
-  EXPECT_EQ(config.chunker.maximum, 256 * kKiB);
+  EXPECT_EQ(config.chunker.maximum, 128 * kKiB);
   EXPECT_EQ(config.first_epoch, example_config().first_epoch);
   EXPECT_EQ(config.first_public_key, example_config().first_public_key);
   EXPECT_EQ(config.hash, sha256(as_bytes(text)));
@@ -52,7 +52,7 @@ TEST(StoreConfig, RefusesANewerFormatByName) {
   ASSERT_FALSE(decoded.ok());
   EXPECT_EQ(decoded.error().code(), Errc::kUnsupported);
   EXPECT_NE(decoded.error().message().find("version 2"), std::string::npos);
-  EXPECT_EQ(code_of(with("gear-nc2", "gear-nc3")), Errc::kUnsupported);
+  EXPECT_EQ(code_of(with("gear-nc1", "gear-nc3")), Errc::kUnsupported);
 }
 
 TEST(StoreConfig, RefusesWhatIsNoStoreConfig) {
@@ -73,7 +73,7 @@ TEST(StoreConfig, RefusesWhatIsNoStoreConfig) {
 
 TEST(StoreConfig, RefusesFieldsThatMakeNoSense) {
   EXPECT_EQ(code_of(with("\"minimum\": 16384", "\"minimum\": 16385")), Errc::kCorrupt);
-  EXPECT_EQ(code_of(with("\"maximum\": 262144", "\"maximum\": 4294967295")), Errc::kCorrupt);
+  EXPECT_EQ(code_of(with("\"maximum\": 131072", "\"maximum\": 4294967295")), Errc::kCorrupt);
   EXPECT_EQ(code_of(with("\"average\": 65536", "\"average\": 65536.5")), Errc::kCorrupt);
   EXPECT_EQ(code_of(with("\"average\": 65536", "\"average\": null")), Errc::kCorrupt);
   EXPECT_EQ(code_of(with("1111", "111")), Errc::kCorrupt);

@@ -16,12 +16,16 @@ from reader import rescue
 need = rescue.need
 
 
+# The chunkers of section 9: the longest chunk in averages, bits of normalisation, the normal point in sixteenths of the average.
+CHUNKERS = {"gear-nc1": (2, 1, 8), "gear-nc2": (4, 2, 13)}
+
+
 # ---- Sections 2, 4 and 6.
 
 def check_store_json(fields):
     chunker, average = fields["chunker"], fields["chunker"]["average"]
-    need(chunker["algorithm"] == "gear-nc2" and average >> 10 in (16, 32, 64, 128) and average % 1024 == 0, "the chunker is unknown")
-    need(chunker["minimum"] == average // 4 and chunker["maximum"] == average * 4, "the chunker's sizes are wrong")
+    need(chunker["algorithm"] in CHUNKERS and average >> 10 in (16, 32, 64, 128) and average % 1024 == 0, "the chunker is unknown")
+    need(chunker["minimum"] == average // 4 and chunker["maximum"] == average * CHUNKERS[chunker["algorithm"]][0], "the chunker's sizes are wrong")
 
 
 def padme(length):
@@ -121,9 +125,10 @@ class SnapshotCheck:
 
 # ---- Section 9.
 
-def cut(table, average, data):
+def cut(table, chunker, data):
     """The chunks of a stream."""
-    minimum, maximum, bits, normal = average // 4, average * 4, average.bit_length() - 1, average // 16 * 13
+    average, (_, normalisation, sixteenths) = chunker["average"], CHUNKERS[chunker["algorithm"]]
+    minimum, maximum, bits, normal = chunker["minimum"], chunker["maximum"], average.bit_length() - 1, average // 16 * sixteenths
     start = 0
     while start < len(data):
         length, end = minimum + 1, min(len(data) - start, maximum)
@@ -132,7 +137,7 @@ def cut(table, average, data):
             window = 2 * window + table[byte]
         while length < end:
             window = (2 * window + table[data[start + length - 1]]) % (1 << 64)
-            if window >> (64 - bits - (2 if length <= normal else -2)) == 0:
+            if window >> (64 - bits - (normalisation if length <= normal else -normalisation)) == 0:
                 break
             length += 1
         yield data[start:start + min(length, end)]
@@ -147,7 +152,7 @@ def check_cuts(store, known, directory):
             if not os.path.isfile(path) or os.path.islink(path) or os.stat(path).st_blocks * 512 < os.stat(path).st_size:
                 continue
             with open(path, "rb") as file:
-                for chunk in cut(table, store.fields["chunker"]["average"], file.read()):
+                for chunk in cut(table, store.fields["chunker"], file.read()):
                     total += 1
                     need(hmac.digest(store.chunk_id_key, chunk, "sha256") in known, f"{path} is cut in another way")
     need(total, f"no file in {directory}")
