@@ -186,6 +186,17 @@ Result<SnapshotBody> History::body(const FileHash& snapshot) const {
   return decode_snapshot_body(envelope->sealed_plain);
 }
 
+std::vector<Promotion> History::promotions() const {
+  std::lock_guard lock(state_->mutex);
+  std::vector<Promotion> result;
+  for (const auto& [subject, one] : state_->in_force) {
+    if (one.statement.type != StatementType::kPromotion) continue;
+    const Result<Promotion> promotion = decode_promotion(one.statement, one.sequence);
+    if (promotion.ok()) result.push_back(*promotion);
+  }
+  return result;
+}
+
 std::optional<std::string> History::policy(const SetId& set) const {
   std::lock_guard lock(state_->mutex);
   const auto found = state_->in_force.find(policy_subject(set));

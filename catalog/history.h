@@ -16,6 +16,7 @@
 #include "dedup/base/clock.h"
 #include "dedup/base/executor.h"
 #include "dedup/base/storage.h"
+#include "dedup/succession.h"
 
 namespace varve {
 
@@ -66,6 +67,8 @@ class History {
   /// here. kNotFound if there is none, or none that verifies; kIo where the storage does not give
   /// it now.
   Result<SnapshotBody> body(const FileHash& snapshot) const;
+  /// In force, in no order.
+  std::vector<Promotion> promotions() const;
   /// The policy in force for a set: JSON.
   std::optional<std::string> policy(const SetId& set) const;
 

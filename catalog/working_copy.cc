@@ -29,6 +29,9 @@ const std::string& WorkingCopy::root() const {
 std::string WorkingCopy::local_directory() const {
   return state_->world->local_directory();
 }
+bool WorkingCopy::only_reads() const {
+  return state_->world->only_reads();
+}
 const StoreConfig& WorkingCopy::config() const {
   return state_->config;
 }
@@ -78,19 +81,36 @@ Result<void> WorkingCopy::State::seal_packs() {
 }
 
 Result<void> WorkingCopy::State::write_guard_here() {
+  if (guard->anywhere) return write_unbound_guard(storage, config.store_id, *guard);
   return write_guard(
       storage, [this] { return world->place(); }, config.store_id, *guard);
 }
 
+bool WorkingCopy::State::has_checkpoint(const WriterId& writer) const {
+  const std::vector<SnapshotInfo> all = history->checkpoints();
+  return std::any_of(all.begin(), all.end(), [&](const auto& one) { return one.writer == writer; });
+}
+
+Result<void> WorkingCopy::State::note_succession(const WriterId& from) {
+  const WriterId writer = history->writer();
+  for (const Promotion& known : history->promotions()) {
+    if (known.from == from && known.to == writer && known.replica == guard->replica) return {};
+  }
+  return history->publish_record({promotion_statement({from, writer, guard->replica})});
+}
+
 Result<void> WorkingCopy::State::name_writer_in_guard() {
   const WriterId writer = history->writer();
-  if (guard->writer == writer) return {};
-  for (const SnapshotInfo& checkpoint : history->checkpoints()) {
-    if (checkpoint.writer != writer) continue;
-    guard->writer = writer;
-    return write_guard_here();
+  if (guard->writer == writer && !guard->promoting) return {};
+  if (!has_checkpoint(writer)) return {};
+  if (guard->promoting) {
+    VARVE_TRY(note_succession(guard->writer));
+  } else if (find_successor()) {
+    return {};  // until that is settled, this place is the one that was succeeded
   }
-  return {};
+  guard->writer = writer;
+  guard->promoting = false;
+  return write_guard_here();
 }
 
 WorkingCopy::State::~State() {
@@ -140,6 +160,25 @@ Result<void> WorkingCopy::finish(
 
 Result<void> WorkingCopy::after_checkpoint() {
   VARVE_TRY(state_->history->prune_checkpoints());
+  return state_->name_writer_in_guard();
+}
+
+// Promotion and return.
+
+bool WorkingCopy::is_promoting() const {
+  return state_->guard->promoting;
+}
+
+std::optional<Promotion> WorkingCopy::succeeded_by() const {
+  return state_->find_successor();
+}
+
+Result<void> WorkingCopy::settle_return() {
+  if (!state_->has_checkpoint(state_->history->writer())) VARVE_TRY(state_->take_checkpoint());
+  // Each of them settles one.
+  while (const std::optional<Promotion> promotion = state_->find_successor()) {
+    VARVE_TRY(state_->note_succession(promotion->from));
+  }
   return state_->name_writer_in_guard();
 }
 

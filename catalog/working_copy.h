@@ -8,6 +8,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "catalog/ballast.h"
@@ -37,6 +38,13 @@ class WorkingCopy {
     std::string mountpoint;  // for who meets the lock
     bool read_only = false;  // nothing is published; what a crash left is finished all the same.
                              // Always where the world only reads
+    /// What becomes of a store that was succeeded by a promotion elsewhere (catalog/rejoin.h).
+    enum class Return {
+      kWait,        // it is not opened, unless for reading: kBusy says what to do
+      kKeepMine,    // its live trees go on, under a new writer id
+      kTakeTheirs,  // its database is made anew, with the live trees of who succeeded it
+    };
+    Return on_return = Return::kWait;
   };
   /// `root` is the store's directory on this machine. kBusy "mounted by PID on HOST" if another
   /// process has it.
@@ -61,6 +69,8 @@ class WorkingCopy {
   const std::string& root() const;
   /// Where local/ lies.
   std::string local_directory() const;
+  /// Nothing but local/ is written here.
+  bool only_reads() const;
   const StoreConfig& config() const;
   const Chunker& chunker() const;
   LiveTree& tree();
@@ -80,6 +90,14 @@ class WorkingCopy {
   /// What follows a checkpoint: older ones go, and a rebuild goes on from this writer's. One thread
   /// at a time.
   Result<void> after_checkpoint();
+  /// A promotion took effect here and is not complete.
+  bool is_promoting() const;
+  /// The promotion by which this store was succeeded elsewhere, as far as known by now, unless that
+  /// was settled. Any thread.
+  std::optional<Promotion> succeeded_by() const;
+  /// Publishes that this writer goes on here; with Return::kKeepMine or kTakeTheirs, once it has a
+  /// checkpoint.
+  Result<void> settle_return();
   /// What the snapshot says of its trees, whose packs can be read from now on.
   Result<SnapshotBody> look_into(const SnapshotInfo& snapshot);
   /// The number that goes into a snapshot's inode numbers; the same for ever in this working copy.

@@ -55,11 +55,13 @@ Result<void> WorkingCopy::State::open(const AccessSecret& secret) {
   VARVE_TRY(open_files(secret));
   VARVE_TRY(open_database());
   VARVE_TRY(open_history());
+  VARVE_TRY(meet_successor());
   VARVE_TRY(choose_writer());
   VARVE_TRY(open_packs());
   VARVE_TRY(open_pipeline());
   VARVE_TRY(open_tree());
   if (rebuild) VARVE_TRY(take_first_checkpoint());
+  if (guard->promoting) VARVE_TRY(complete_promotion());
   return release_orphans();
 }
 
@@ -79,8 +81,7 @@ Result<void> WorkingCopy::State::open_files(const AccessSecret& secret) {
 }
 
 Result<void> WorkingCopy::State::check_may_live_here() {
-  if (VARVE_TRY(storage.exists("local"))) return {};
-  if (options.read_only) {
+  if (options.read_only && !VARVE_TRY(storage.exists("local"))) {
     return Error(Errc::kReadOnly,
                  root +
                      " has no working copy (local/), as a remote has none: to read it, mount it "
@@ -88,11 +89,12 @@ Result<void> WorkingCopy::State::check_may_live_here() {
   }
   const AskPlace place = [this] { return world->place(); };
   const GuardFound found = VARVE_TRY(read_guard(storage, place, config.store_id));
-  if (!found.guard || !found.guard->anywhere || !found.guard->writer.is_zero()) return {};
+  if (!found.guard || !found.guard->anywhere || !found.guard->writer.is_zero())
+    return world->check_local();
   return Error(Errc::kReadOnly,
                root +
                    " is a remote: to read it, mount it with -o ro,local=DIR, where DIR is an empty "
-                   "directory on this machine");
+                   "directory on this machine; varve promote makes a live store of it");
 }
 
 // The database.
@@ -115,6 +117,9 @@ Result<void> WorkingCopy::State::move_aside(const std::string& why) {
 }
 
 Result<void> WorkingCopy::State::open_database() {
+  // What it held is in a snapshot (catalog/rejoin.cc).
+  if (options.on_return == Options::Return::kTakeTheirs)
+    VARVE_TRY(world->erase_database(kDatabase));
   Result<std::unique_ptr<Kv>> opened = world->open_database(kDatabase);
   std::string refused = "it is of another version or another store";
   if (opened.ok()) {
@@ -142,6 +147,9 @@ Result<void> WorkingCopy::State::open_history() {
   GuardFound found = VARVE_TRY(read_guard(
       storage, [this] { return world->place(); }, config.store_id));
   guard = found.guard;
+  if (guard && guard->promoting && options.read_only) {
+    return Error(Errc::kReadOnly, root + " is not yet a live store in full: mount it without ro");
+  }
   if (!guard) {
     fresh_guard = true;
     if (found.moved) {
@@ -155,12 +163,41 @@ Result<void> WorkingCopy::State::open_history() {
   return {};
 }
 
+std::optional<Promotion> WorkingCopy::State::find_successor() const {
+  std::vector<WriterId> mine = history->succeeded();
+  mine.push_back(history->writer());
+  mine.insert(mine.end(), found_writers.begin(), found_writers.end());
+  return unsettled_promotion(history->promotions(), mine, guard->replica);
+}
+
+Result<void> WorkingCopy::State::meet_successor() {
+  head = VARVE_TRY(read_writer_head(storage));
+  if (guard->promoting) return {};  // by whom it was succeeded before is settled with that
+  found_writers.push_back(guard->writer);
+  if (head) {
+    found_writers.push_back(head->writer);
+    found_writers.insert(found_writers.end(), head->succeeded.begin(), head->succeeded.end());
+  }
+  succeeded_by = find_successor();
+  if (options.on_return != Options::Return::kWait) {
+    if (succeeded_by) return {};
+    return Error(Errc::kInvalid, root + " was not succeeded elsewhere: there is nothing to rejoin");
+  }
+  if (!succeeded_by) return {};
+  const std::string what = what_succession_asks(root, *succeeded_by);
+  if (!options.read_only) return Error(Errc::kBusy, what);
+  log_warning(what);
+  return {};
+}
+
 Result<void> WorkingCopy::State::choose_writer() {
-  std::optional<WriterHead> head = VARVE_TRY(read_writer_head(storage));
   std::string renewed;
-  const bool is_new = !head || rebuild;
+  // Whoever makes its database anew on purpose knows what it gave.
+  const bool is_new = !head || (rebuild && options.on_return != Options::Return::kTakeTheirs);
   if (is_new) {
     head = WriterHead{random.id<WriterId>(), 0, {}};
+  } else if (succeeded_by && succeeded_by->from == head->writer && !options.read_only) {
+    renewed = "writer " + head->writer.hex() + " was succeeded elsewhere";
   } else if (fresh_guard) {
     renewed = "the store was copied or restored";
   } else if (const auto published = history->head(head->writer);
@@ -268,11 +305,19 @@ Result<void> WorkingCopy::State::open_tree() {
 }
 
 Result<void> WorkingCopy::State::rebuild_tree() {
-  std::optional<WriterId> guarded;
-  if (!guard->writer.is_zero()) guarded = guard->writer;
-  const RebuiltTrees trees = VARVE_TRY(choose_live_trees(*history, guarded));
+  const bool take_theirs = options.on_return == Options::Return::kTakeTheirs;
+  std::optional<WriterId> wanted;
+  if (!guard->writer.is_zero()) wanted = guard->writer;
+  if (take_theirs) wanted = present_writer_after(*succeeded_by, history->promotions());
+  const RebuiltTrees trees = VARVE_TRY(choose_live_trees(*history, wanted));
+  if (take_theirs && !trees.by_guard) {
+    return Error(Errc::kNotFound,
+                 "nothing is here that writer " + wanted->hex() + " has published");
+  }
   if (trees.writer) {
-    log_info("local/ was missing or refused: the working copy is rebuilt from the store's files: " +
+    log_info(std::string(take_theirs ? "this store takes over where its successor is"
+                                     : "local/ was missing or refused") +
+             ": the working copy is rebuilt from the store's files: " +
              std::to_string(history->snapshots().size()) + " snapshots, " +
              std::to_string(packs->sealed_packs().size()) + " packs, live trees of " +
              std::to_string(trees.trees.size()) + " sets as writer " + trees.writer->hex() +
@@ -282,10 +327,7 @@ Result<void> WorkingCopy::State::rebuild_tree() {
           "replica/guard names no writer of these files: the live trees are those of the "
           "writer with the newest checkpoint");
     }
-    std::vector<WriterId> succeeded = history->succeeded();
-    succeeded.push_back(*trees.writer);
-    VARVE_TRY(write_writer_head(storage, {history->writer(), 0, succeeded}));
-    history->become(history->writer(), succeeded);
+    if (!take_theirs) VARVE_TRY(succeed(*trees.writer));
     VARVE_TRY(adopt_live_trees(trees, *history, *tree, *staged));
   } else {
     guard->writer = history->writer();  // nobody has published anything: this one will
@@ -295,15 +337,44 @@ Result<void> WorkingCopy::State::rebuild_tree() {
   return {};
 }
 
+/// The checkpoints of `old` are this writer's from now on.
+Result<void> WorkingCopy::State::succeed(const WriterId& old) {
+  std::vector<WriterId> succeeded = history->succeeded();
+  succeeded.push_back(old);
+  VARVE_TRY(write_writer_head(storage, {history->writer(), 0, succeeded}));
+  history->become(history->writer(), succeeded);
+  return {};
+}
+
 Result<void> WorkingCopy::State::take_first_checkpoint() {
-  if (history->succeeded().empty()) return {};  // a new store
+  const std::vector<WriterId> succeeded = history->succeeded();
+  if (succeeded.empty()) return {};  // a new store
+  // Who follows the writers of this place finds the present one.
+  if (succeeded.back() == guard->writer && options.on_return == Options::Return::kWait)
+    VARVE_TRY(note_succession(guard->writer));
   VARVE_TRY(history->publish_base());
-  const Snapshotter::Request request{SnapshotClass::kCheckpoint, 0, ""};
-  const auto taken =
-      snapshotter->take(request, [](const Snapshotter::Moment& moment) { return moment(); });
+  const Result<void> taken = take_checkpoint();
   if (taken.ok()) return name_writer_in_guard();
   log_warning("no checkpoint after the rebuild: " + taken.error().message());
   return {};
+}
+
+Result<void> WorkingCopy::State::take_checkpoint() {
+  const Snapshotter::Request request{SnapshotClass::kCheckpoint, 0, ""};
+  const auto at_once = [](const Snapshotter::Moment& moment) { return moment(); };
+  VARVE_TRY(snapshotter->take(request, at_once));
+  return {};
+}
+
+Result<void> WorkingCopy::State::complete_promotion() {
+  if (!has_checkpoint(history->writer())) {
+    const Result<void> taken = take_checkpoint();
+    if (!taken.ok()) {
+      log_warning("the promotion is complete with the next checkpoint: " + taken.error().message());
+      return {};
+    }
+  }
+  return name_writer_in_guard();
 }
 
 Result<void> WorkingCopy::State::release_orphans() {

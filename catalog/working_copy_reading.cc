@@ -77,9 +77,7 @@ Result<void> WorkingCopy::State::open_for_reading(const AccessSecret& secret) {
 /// What it held can be had again from the store's files, at little cost.
 Result<void> WorkingCopy::State::open_empty_database() {
   VARVE_TRY(storage.make_directories(kReadingDatabase));
-  for (const StorageEntry& entry : VARVE_TRY(storage.list(kReadingDatabase))) {
-    VARVE_TRY(storage.unlink(std::string(kReadingDatabase) + "/" + entry.name));
-  }
+  VARVE_TRY(world->erase_database(kReadingDatabase));
   kv = VARVE_TRY(world->open_database(kReadingDatabase));
   return {};
 }

@@ -37,7 +37,10 @@ struct WorkingCopy::State {
   std::optional<Ballast> ballast;
   std::optional<Keyring> keyring;
   std::optional<Guard> guard;
-  bool fresh_guard = false;  // the store is new, or was copied here
+  bool fresh_guard = false;               // the store is new, or was copied here
+  std::optional<WriterHead> head;         // as it was found, then as it was chosen
+  std::vector<WriterId> found_writers;    // who wrote here, by the guard and the head
+  std::optional<Promotion> succeeded_by;  // as it was found
   std::unique_ptr<Kv> kv;
   bool rebuild = false;                       // there is no working copy, or it was refused
   std::unique_ptr<Executor> history_readers;  // where the store is only read
@@ -69,13 +72,21 @@ struct WorkingCopy::State {
   Result<bool> is_ours(Kv& database);
   Result<void> move_aside(const std::string& why);
   Result<void> open_history();
+  /// A store that was succeeded elsewhere waits for what its administrator says.
+  Result<void> meet_successor();
+  std::optional<Promotion> find_successor() const;
   Result<void> choose_writer();
   Result<void> open_packs();
   void make_index_ready();
   Result<void> open_pipeline();
   Result<void> open_tree();
   Result<void> rebuild_tree();
+  /// Publishes that this writer took over from `from` here, unless that is published.
+  Result<void> note_succession(const WriterId& from);
+  Result<void> succeed(const WriterId& old);
   Result<void> take_first_checkpoint();
+  /// Where a promotion took effect here.
+  Result<void> complete_promotion();
   Result<void> release_orphans();
   // Of a store that is only read.
   Result<void> open_for_reading(const AccessSecret& secret);
@@ -85,6 +96,8 @@ struct WorkingCopy::State {
   Result<void> write_guard_here();
   /// Puts the writer into the guard, once it has published what a rebuild can go on from.
   Result<void> name_writer_in_guard();
+  bool has_checkpoint(const WriterId& writer) const;
+  Result<void> take_checkpoint();
   /// What was in writing becomes sealed packs, known to the table.
   Result<void> seal_packs();
   /// Packs of other writers' lists: told to the pack store, and put into the table if the live tree

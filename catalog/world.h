@@ -29,6 +29,8 @@ class World {
   virtual Random& random() = 0;
   /// The database in that directory of the storage, which is there. kCorrupt if it is none.
   virtual Result<std::unique_ptr<Kv>> open_database(const std::string& directory) = 0;
+  /// Removes what is in that directory; nobody has the database open.
+  virtual Result<void> erase_database(const std::string& directory);
   /// As make_thread_pool.
   virtual std::unique_ptr<Executor> make_executor(const char* name, size_t threads,
                                                   size_t queue_limit) = 0;
@@ -36,13 +38,17 @@ class World {
   virtual Result<std::unique_ptr<StoreLock>> lock(const std::string& mountpoint) = 0;
   /// Where replica/ lies, which is there.
   virtual Result<Place> place() = 0;
+  /// Whether a database may lie where local/ is, or is to be made: else an error that says what to
+  /// do.
+  virtual Result<void> check_local() { return {}; }
   /// Whether the store is only read here, and nothing but local/ is written.
   virtual bool only_reads() const { return false; }
   /// The directory that local/ is.
   virtual std::string local_directory() const { return root() + "/local"; }
 };
 
-/// The machine that this runs on, and the store at `root`.
+/// The machine that this runs on, and the store at `root`; its local/ may lie elsewhere
+/// (catalog/local_place.h).
 Result<std::unique_ptr<World>> open_world(const std::string& root);
 /// The same of a store that is only read, with local/ in the directory `local`: nothing is written
 /// under `root`. `place` is how the store's files are reached.

@@ -39,22 +39,26 @@ std::optional<Parsed> parse(ByteView bytes, const StoreId& store) {
   const auto replica = ReplicaId::from_hex(text(parsed, "replica_id"));
   const auto writer = WriterId::from_hex(text(parsed, "writer"));
   if (!replica || !writer || text(parsed, "store_id") != store.hex()) return std::nullopt;
-  if (place->is_null()) return Parsed{{*replica, *writer, true}, std::nullopt};
+  const auto promoting = parsed.find("promoting");
+  if (promoting != parsed.end() && !promoting->is_boolean()) return std::nullopt;
+  Guard guard{*replica, *writer, place->is_null(), promoting != parsed.end() && *promoting == true};
+  if (guard.anywhere) return Parsed{guard, std::nullopt};
   const auto inode = place->find("inode");
   if (inode == place->end() || !inode->is_number_unsigned()) return std::nullopt;
-  return Parsed{{*replica, *writer}, Place{text(*place, "filesystem"), inode->get<uint64_t>()}};
+  return Parsed{guard, Place{text(*place, "filesystem"), inode->get<uint64_t>()}};
 }
 
 /// `place` is an object, or null.
 Result<void> write_guard_bound_to(Storage& storage, const StoreId& store, const Guard& guard,
                                   const json& place) {
-  const json content = {
+  json content = {
       {"format_version", kFormatVersion},
       {"store_id", store.hex()},
       {"replica_id", guard.replica.hex()},
       {"writer", guard.writer.hex()},
       {"place", place},
   };
+  if (guard.promoting) content["promoting"] = true;
   return write_whole(storage, kPath, as_bytes(content.dump(2) + "\n"));
 }
 

@@ -22,6 +22,9 @@ struct Guard {
   ReplicaId replica;
   WriterId writer;        // zeros: none yet
   bool anywhere = false;  // it is bound to no place: a remote's, or one that was promoted
+  /// A promotion took effect and is not complete: `writer` is the one whose live trees the next
+  /// one here takes over.
+  bool promoting = false;
 };
 
 struct GuardFound {
@@ -45,7 +48,7 @@ Result<GuardFound> read_guard(Storage& storage, const AskPlace& place, const Sto
 /// Writes it for this place; makes replica/ if it is not there.
 Result<void> write_guard(Storage& storage, const AskPlace& place, const StoreId& store,
                          const Guard& guard);
-/// Writes one that is bound to no place: for a remote.
+/// Writes one that is bound to no place: for a remote, and for what is reached over such a mount.
 Result<void> write_unbound_guard(Storage& storage, const StoreId& store, const Guard& guard);
 
 /// The same for the store at `root`, whose Storage is `storage`.

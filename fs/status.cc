@@ -82,15 +82,13 @@ nlohmann::json Status::bytes() {
 }
 
 nlohmann::json Status::fields() {
-  // Where the working state lies elsewhere, the store is only read.
-  const bool only_read = working_copy_.local_directory() != working_copy_.root() + "/local";
   ChunkIndex::Figures index = working_copy_.index().figures();
   nlohmann::json result = {{"format_version", 1},
                            {"store",
                             {{"id", working_copy_.config().store_id.hex()},
                              {"path", working_copy_.root()},
                              {"local", working_copy_.local_directory()},
-                             {"only_read", only_read}}},
+                             {"only_read", working_copy_.only_reads()}}},
                            {"writer", working_copy_.history().writer().hex()},
                            {"mountpoint", mountpoint_},
                            {"pid", ::getpid()},
@@ -114,6 +112,10 @@ nlohmann::json Status::fields() {
                              {"damaged_segments", metric("varve_damaged_segments_total")}}},
                            {"last_commit", time_or_null(committed_)},
                            {"last_checkpoint", time_or_null(checkpointed_)}};
+  if (!working_copy_.only_reads()) {
+    if (const auto promotion = working_copy_.succeeded_by())
+      result["succeeded"] = what_succession_asks(working_copy_.root(), *promotion);
+  }
   if (const Volume* volume = volume_) {
     Volume::Figures figures = volume->figures();
     result["bytes"]["dirty"] = figures.dirty_bytes;

@@ -88,6 +88,18 @@ void Upkeep::refresh_history() {
   if (version == history_version_) return;
   history_version_ = version;
   parts_.volume.snapshots_changed();
+  meet_successor();
+}
+
+/// The record that says so came with files of another place.
+void Upkeep::meet_successor() {
+  if (succeeded_ || parts_.working_copy.only_reads()) return;
+  const std::optional<Promotion> promotion = parts_.working_copy.succeeded_by();
+  if (!promotion) return;
+  succeeded_ = true;
+  parts_.volume.close_to_changes();
+  log_error(what_succession_asks(parts_.working_copy.root(), *promotion) +
+            ". The mount is read-only from now on");
 }
 
 void Upkeep::tidy() {

@@ -38,6 +38,7 @@ class Upkeep {
   void commit_if_due();
   void checkpoint_if_due();
   void refresh_history();
+  void meet_successor();
   void tidy();
 
   Parts parts_;
@@ -52,6 +53,7 @@ class Upkeep {
   Nanoseconds checkpointed_at_ = 0;  // of the slow thread
   uint64_t history_version_ = 0;     // of the slow thread
   bool refresh_failed_ = false;      // of the slow thread
+  bool succeeded_ = false;           // of the slow thread
   std::thread commits_, slow_;
 };
 

@@ -6,6 +6,7 @@
 // volume_directories.cc, volume_snapshots.cc, volume_tar.cc.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -66,6 +67,9 @@ class Volume final : public Filesystem {
   };
   Figures figures() const;
   std::vector<TarImports::Figures> imports() const { return imports_.figures(); }
+  /// From now on every change, and every snapshot, is kReadOnly; what was written before goes its
+  /// way. Any thread.
+  void close_to_changes() { closed_to_changes_ = true; }
   /// Interrupts imports, and lets none begin: before the end.
   void end_imports() { imports_.end_all(); }
 
@@ -190,6 +194,7 @@ class Volume final : public Filesystem {
   Result<SnapshotInfo> take(const SetId& set, std::string_view name);
   Result<SetId> set_id(std::string_view set_name);
   Result<void> check_history_writable() const;
+  Result<void> check_open_to_changes() const;
   Result<void> drop(const SetId& set, std::string_view name);
   void forget_content(uint32_t set);
   Result<bool> changed_since_snapshot(uint32_t set);
@@ -205,6 +210,7 @@ class Volume final : public Filesystem {
   // One snapshot, checkpoint or revert at a time; before all other locks.
   std::mutex history_mutex_;
   Barrier barrier_;
+  std::atomic<bool> closed_to_changes_{false};
   LookupCounts counts_;
   DirtyBudget budget_;
   OpenFiles files_;

@@ -74,6 +74,7 @@ Result<OpenFile> Volume::open(Ino node, int flags, bool kill_privileges, const C
     if (!inode.ok()) return Errc::kStale;
     if (inode->type == FileType::kDirectory) return Errc::kIsDirectory;
     if (flags & O_TRUNC) {
+      VARVE_TRY(check_open_to_changes());
       Shared shared(barrier_);
       FileRef state = files_.get(node);
       VARVE_TRY(drop_privileges(*state, kill_privileges));
@@ -194,6 +195,7 @@ Result<void> Volume::drain() {
 
 /// `file` is the one that is written to; nullptr where that counts nothing.
 Result<void> Volume::admit(uint64_t bytes, FileState* file) {
+  VARVE_TRY(check_open_to_changes());
   if (space_.admit(bytes).ok()) {
     if (file) file->stored_when_full = UINT64_MAX;
     return {};
@@ -222,7 +224,13 @@ Result<void> Volume::admit_name() {
   return admit(kNameCostBytes, nullptr);
 }
 
+Result<void> Volume::check_open_to_changes() const {
+  if (closed_to_changes_) return Errc::kReadOnly;
+  return {};
+}
+
 Result<void> Volume::admit_removal() {
+  VARVE_TRY(check_open_to_changes());
   return working_copy_.committer().admit(Committer::Change::kRemoval);
 }
 

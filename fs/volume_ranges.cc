@@ -64,6 +64,7 @@ Result<void> Volume::allocate(Ino node, uint64_t number, int mode, uint64_t offs
   FileRange range{offset, offset + length};
   bool keep_size = (mode & FALLOC_FL_KEEP_SIZE) != 0;
   int what = mode & ~FALLOC_FL_KEEP_SIZE;
+  VARVE_TRY(check_open_to_changes());
   Shared shared(barrier_);
   VARVE_TRY(drop_privileges(file, false));
   if (what == FALLOC_FL_PUNCH_HOLE)

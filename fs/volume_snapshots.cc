@@ -43,6 +43,10 @@ Result<void> Volume::quiesce(const Snapshotter::Moment& moment) {
 
 Result<void> Volume::check_history_writable() const {
   if (options_.read_only) return Error(Errc::kReadOnly, "the mount is read-only (-o ro)");
+  if (closed_to_changes_) {
+    return Error(Errc::kReadOnly,
+                 "this store was succeeded elsewhere: umount it, and varve rejoin (varve status)");
+  }
   return {};
 }
 
@@ -59,6 +63,7 @@ Result<SetId> Volume::set_id(std::string_view set_name) {
 }
 
 Result<SnapshotInfo> Volume::take(const SetId& set, std::string_view name) {
+  VARVE_TRY(check_history_writable());
   VARVE_TRY(check_snapshot_name(name));
   if (working_copy_.history().find(set, name))
     return Error(Errc::kExists, fmt::format("there is a snapshot '{}' already", name));

@@ -222,7 +222,14 @@ Result<void> check_remote_identity(Storage& place, const StoreConfig& store,
                      ", not " + remote.replica.hex() + "): another drive? Nothing was written");
   }
   if (!found.guard || !found.guard->writer.is_zero()) {
-    return Error(Errc::kBusy, shown + ": it was made a live store since. Nothing was written");
+    return Error(
+        Errc::kBusy,
+        shown + ": it was made a live store since (" +
+            (guard->promoting ? "its promotion is not complete" : "writer " + guard->writer.hex()) +
+            "). Nothing was written. 'varve rejoin STORE --from " + remote.name +
+            "' takes over its live trees, with --keep-mine those of here go on; 'varve "
+            "absorb " +
+            remote.directory + " STORE' brings its files alone");
   }
   return {};
 }

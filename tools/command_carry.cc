@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "catalog/local_place.h"
 #include "dedup/base/posix_storage.h"
 #include "replicator/remote.h"
 #include "replicator/transfer.h"
@@ -21,7 +22,7 @@ struct CarryOptions {
 };
 
 Result<TransferFigures> run_carry(const CarryOptions& options) {
-  const auto store = VARVE_TRY(open_posix_storage(options.store));
+  const auto store = VARVE_TRY(open_store_storage(options.store));
   const StoreConfig config = VARVE_TRY(in_context(read_store_config(*store), options.store));
   const RemoteConfig remote = VARVE_TRY(find_remote(*store, options.remote));
   const auto ledger =

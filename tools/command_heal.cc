@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "catalog/local_place.h"
 #include "dedup/base/posix_storage.h"
 #include "replicator/heal.h"
 #include "replicator/remote.h"
@@ -34,7 +35,7 @@ Result<std::string> directory_of(Storage& store, const std::string& from) {
 }
 
 Result<HealFigures> run_heal(const HealCommand& command) {
-  const auto store = VARVE_TRY(open_posix_storage(command.store));
+  const auto store = VARVE_TRY(open_store_storage(command.store));
   const std::string directory = VARVE_TRY(directory_of(*store, command.from));
   const auto from = VARVE_TRY(open_posix_storage(directory));
   ProgressLine line(!command.json);

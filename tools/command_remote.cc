@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "catalog/local_place.h"
 #include "dedup/base/posix_storage.h"
 #include "replicator/limit.h"
 #include "replicator/remote.h"
@@ -29,7 +30,7 @@ struct OpenedStore {
 
 Result<OpenedStore> open_store(const std::string& root) {
   OpenedStore store;
-  store.storage = VARVE_TRY(open_posix_storage(root));
+  store.storage = VARVE_TRY(open_store_storage(root));
   store.config = VARVE_TRY(in_context(read_store_config(*store.storage), root));
   return store;
 }

@@ -7,13 +7,14 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "catalog/local_place.h"
 #include "dedup/base/log.h"
-#include "dedup/base/posix_storage.h"
 #include "replicator/replication.h"
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
 #include "tools/progress_line.h"
 #include "tools/report.h"
+#include "tools/succession_line.h"
 #include "tools/supervised.h"
 
 namespace varve {
@@ -92,8 +93,10 @@ class Replicate {
   }
 
   Result<int> run() {
-    storage_ = VARVE_TRY(open_posix_storage(options_.store));
+    storage_ = VARVE_TRY(open_store_storage(options_.store));
     const StoreConfig config = VARVE_TRY(in_context(read_store_config(*storage_), options_.store));
+    const std::string succession = VARVE_TRY(succession_line(options_.store, *storage_, config));
+    if (!succession.empty()) fmt::print(stderr, "varve: {}\n", succession);
     ReplicationOptions wanted;
     wanted.relist = options_.relist;
     wanted.leave_alone = options_.watch;

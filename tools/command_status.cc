@@ -4,7 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include "dedup/base/posix_storage.h"
+#include "catalog/local_place.h"
 #include "dedup/pack_format.h"
 #include "dedup/store_config.h"
 #include "replicator/replication.h"
@@ -12,6 +12,7 @@
 #include "tools/daemon_call.h"
 #include "tools/exit_codes.h"
 #include "tools/report.h"
+#include "tools/succession_line.h"
 
 namespace varve {
 namespace {
@@ -44,11 +45,13 @@ Result<Found> count_files(Storage& storage, const std::string& folder) {
 
 /// What can be said without a key, from the files alone.
 Result<nlohmann::json> status_of_store(const std::string& path) {
-  const std::unique_ptr<Storage> storage = VARVE_TRY(open_posix_storage(path));
+  const std::unique_ptr<Storage> storage = VARVE_TRY(open_store_storage(path));
   const StoreConfig config = VARVE_TRY(in_context(read_store_config(*storage), path));
   nlohmann::json status = {
       {"store", {{"id", config.store_id.hex()}, {"path", path}, {"created", config.created}}},
       {"mounted", false}};
+  const std::string succession = VARVE_TRY(succession_line(path, *storage, config));
+  if (!succession.empty()) status["succeeded"] = succession;
   uint64_t stored = 0;
   for (const char* folder : {"packs", "catalog", "lists", "snapshots", "records", "keys"}) {
     const Found found = VARVE_TRY(count_files(*storage, folder));
@@ -92,7 +95,7 @@ Result<nlohmann::json> status_of_remote(const std::string& root, Storage& storag
 }
 
 Result<nlohmann::json> status_of_remotes(const std::string& root) {
-  const auto storage = VARVE_TRY(open_posix_storage(root));
+  const auto storage = VARVE_TRY(open_store_storage(root));
   const StoreConfig config = VARVE_TRY(in_context(read_store_config(*storage), root));
   nlohmann::json all = nlohmann::json::array();
   for (const RemoteConfig& remote : VARVE_TRY(list_remotes(*storage))) {
@@ -208,6 +211,9 @@ Result<void> status(const StatusOptions& options) {
     print_unmounted(found);
   }
   if (!options.json) print_remotes(found["remotes"]);
+  if (const std::string succession = found.value("succeeded", "");
+      !options.json && !succession.empty())
+    fmt::print("\n{}\n", succession);
   return {};
 }
 

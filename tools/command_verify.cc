@@ -8,6 +8,7 @@
 #include <thread>
 #include <unordered_set>
 
+#include "catalog/local_place.h"
 #include "dedup/base/log.h"
 #include "dedup/base/posix_storage.h"
 #include "dedup/guard.h"
@@ -41,7 +42,7 @@ class Verify {
                               : VerificationLedger::Depth::kDecoded) {}
 
   Result<int> run() {
-    storage_ = VARVE_TRY(open_posix_storage(options_.store));
+    storage_ = VARVE_TRY(open_store_storage(options_.store));
     config_ = VARVE_TRY(in_context(read_store_config(*storage_), options_.store));
     const GuardFound found = VARVE_TRY(read_guard(*storage_, options_.store, config_.store_id));
     if (found.guard) replica_ = found.guard->replica;

@@ -6,12 +6,12 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "catalog/local_place.h"
 #include "catalog/repair.h"
 #include "catalog/store_lock.h"
 #include "catalog/working_copy.h"
 #include "dedup/base/lmdb_kv.h"
 #include "dedup/base/log.h"
-#include "dedup/base/posix_storage.h"
 #include "dedup/guard.h"
 #include "fs/check_fields.h"
 #include "fs/control.h"
@@ -64,7 +64,7 @@ class Fsck {
 
   Result<int> run() {
     if (arguments_.look && read_store_lock(arguments_.store).ok()) return check_mounted();
-    storage_ = VARVE_TRY(open_posix_storage(arguments_.store));
+    storage_ = VARVE_TRY(open_store_storage(arguments_.store));
     config_ = VARVE_TRY(in_context(read_store_config(*storage_), arguments_.store));
     if (!arguments_.look) VARVE_TRY(lock());
     has_database_ = VARVE_TRY(storage_->exists(std::string(kDatabase) + "/data.mdb"));

@@ -56,6 +56,10 @@ class SimulatedWorld final : public World {
   Result<std::unique_ptr<Kv>> open_database(const std::string&) override {
     return std::unique_ptr<Kv>(std::make_unique<Opened>(*machine_.database));
   }
+  Result<void> erase_database(const std::string&) override {
+    machine_.database = std::make_unique<SimulatedKv>(&machine_.power);
+    return {};
+  }
   std::unique_ptr<Executor> make_executor(const char*, size_t, size_t) override {
     return std::make_unique<InlineExecutor>();
   }

@@ -1,0 +1,129 @@
+#include "catalog/promotion.h"
+
+#include <set>
+
+#include "dedup/base/log.h"
+
+namespace varve {
+
+namespace {
+
+constexpr size_t kMissingNamed = 3;
+
+/// With another length than its list says it is what an interrupted copy has left.
+Result<bool> is_there(const PackInfo& pack, Storage& storage) {
+  const auto file = storage.open_read(pack_path(pack.pack_class, pack.hash));
+  if (!file.ok() && file.error().code() == Errc::kNotFound) return false;
+  if (!file.ok()) return file.error();
+  return VARVE_TRY((*file)->length()) == pack.length;
+}
+
+Error misses(const std::vector<std::string>& missing) {
+  std::string names;
+  for (size_t i = 0; i < missing.size() && i < kMissingNamed; i++) {
+    names += (i == 0 ? "" : ", ") + missing[i];
+  }
+  if (missing.size() > kMissingNamed)
+    names += " and " + std::to_string(missing.size() - kMissingNamed) + " more";
+  return {Errc::kNotFound, "the newest live trees need what is missing or torn here: " + names +
+                               ". Copy the rest here first (varve absorb); what is whole can be "
+                               "read all the same (mount -o ro,local=DIR, varve restore)"};
+}
+
+/// A live store is no remote any more.
+Result<void> check_not_live(const PromotionPlace& place, const Guard& guard) {
+  const bool has_local = VARVE_TRY(place.storage.exists("local"));
+  if (!has_local && place.elsewhere) return {};
+  const std::string lost =
+      has_local ? "" : ", whose working copy is lost and made anew by the next mount";
+  return Error(Errc::kBusy, place.shown + " is a live store already, of writer " +
+                                guard.writer.hex() + lost + ": mount it, mount.varve " +
+                                place.shown + " MOUNTPOINT");
+}
+
+/// A link is the caller's, who knows where it leads to; a directory is a live store's, or what
+/// somebody has put there.
+Result<void> check_is_remote(const PromotionPlace& place, const GuardFound& found) {
+  const auto local = place.storage.list("local");
+  if (!local.ok()) return {};
+  if (found.guard && found.guard->anywhere) {
+    return Error(Errc::kInvalid,
+                 place.shown + " has a local/ that no promotion has made: look at it, remove it");
+  }
+  return Error(Errc::kBusy, place.shown +
+                                " has a working copy (local/): it is a live store already, mount "
+                                "it, mount.varve " +
+                                place.shown + " MOUNTPOINT");
+}
+
+}  // namespace
+
+Result<void> check_trees_are_whole(const RebuiltTrees& trees, const History& history,
+                                   Storage& storage) {
+  std::set<FileHash> lists;
+  for (const RebuiltTree& tree : trees.trees) lists.insert(tree.list);
+  std::vector<std::string> missing;
+  std::set<FileHash> looked_at;
+  for (const FileHash& list : lists) {
+    const auto packs = history.packs_of_list(list);
+    if (!packs.ok() && packs.error().code() == Errc::kIo) return packs.error();
+    if (!packs.ok()) missing.push_back(packs.error().message());
+    if (!packs.ok()) continue;
+    for (const PackInfo& pack : *packs) {
+      if (!looked_at.insert(pack.hash).second || VARVE_TRY(is_there(pack, storage))) continue;
+      missing.push_back(pack_path(pack.pack_class, pack.hash));
+    }
+  }
+  if (missing.empty()) return {};
+  return misses(missing);
+}
+
+Result<PromotionPlan> plan_promotion(const PromotionPlace& place, const AccessSecret& secret,
+                                     Clock& clock, Random& random) {
+  PromotionPlan plan;
+  plan.config = VARVE_TRY(read_store_config(place.storage));
+  const GuardFound found = VARVE_TRY(read_guard(place.storage, place.place, plan.config.store_id));
+  plan.guard = found.guard ? *found.guard : Guard{random.id<ReplicaId>(), {}};
+  plan.resumes = !plan.guard.writer.is_zero();
+  if (plan.resumes && !plan.guard.promoting) VARVE_TRY(check_not_live(place, plan.guard));
+  if (!plan.resumes) VARVE_TRY(check_is_remote(place, found));
+  const Keyring keyring = VARVE_TRY(open_keyring(place.storage, plan.config, secret));
+  const auto history =
+      VARVE_TRY(History::open(place.storage, keyring, clock, random, plan.guard.replica));
+  std::optional<WriterId> guarded;
+  if (plan.resumes) guarded = plan.guard.writer;
+  const RebuiltTrees trees = VARVE_TRY(choose_live_trees(*history, guarded));
+  if (!trees.writer || trees.trees.empty())
+    return Error(Errc::kNotFound, "there is no snapshot and no checkpoint to go on from");
+  VARVE_TRY(check_trees_are_whole(trees, *history, place.storage));
+  plan.left_at = trees.trees[0].from.time;
+  plan.sets = trees.trees.size() - (trees.trees[0].tree.set.is_zero() ? 1 : 0);
+  plan.snapshots = history->snapshots().size();
+  if (plan.resumes) return plan;
+  plan.guard.writer = *trees.writer;
+  plan.guard.promoting = true;
+  plan.guard.anywhere = place.unbound;
+  return plan;
+}
+
+Result<void> begin_promotion(const PromotionPlace& place, const PromotionPlan& plan) {
+  if (plan.resumes) return {};
+  if (plan.guard.anywhere)
+    return write_unbound_guard(place.storage, plan.config.store_id, plan.guard);
+  return write_guard(place.storage, place.place, plan.config.store_id, plan.guard);
+}
+
+Result<WriterId> complete_promotion(std::unique_ptr<World> world, const AccessSecret& secret,
+                                    const WorkingCopy::Options& options) {
+  Metrics metrics;
+  auto copy = VARVE_TRY(WorkingCopy::open(std::move(world), secret, options, metrics));
+  VARVE_TRY(copy->finish([](const Snapshotter::Moment& moment) { return moment(); }));
+  if (copy->is_promoting()) {
+    return Error(Errc::kIo,
+                 "it is a live store now, but what follows is not complete (see above): run it "
+                 "again, or mount it");
+  }
+  return copy->history().writer();
+}
+
+}  // namespace varve
