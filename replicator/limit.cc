@@ -12,7 +12,6 @@ constexpr int kMinutesPerDay = 24 * 60;
 constexpr unsigned kEveryDay = 0x7f;
 constexpr std::array<std::string_view, 7> kDayNames{"mon", "tue", "wed", "thu",
                                                     "fri", "sat", "sun"};
-constexpr double kWorthMore = 1.05, kWorseThan = 0.9;
 
 Error no_limit(std::string_view text) {
   return Error(Errc::kInvalid,
@@ -173,21 +172,6 @@ Throttle::Turn Throttle::take(uint64_t bytes, Nanoseconds now) {
   next_ = start +
           static_cast<Nanoseconds>(static_cast<double>(bytes) * 1e9 / static_cast<double>(*rate_));
   return {true, start - now};
-}
-
-size_t StreamTuner::next(double goodput) {
-  const bool better = goodput > before_ * kWorthMore, worse = goodput < before_ * kWorseThan;
-  // As much with fewer is better; as much with more is not.
-  if (worse) {
-    growing_ = !growing_;
-  } else if (!better) {
-    growing_ = false;
-  }
-  before_ = goodput;
-  const size_t step = std::max<size_t>(1, streams_ / 3);
-  streams_ =
-      growing_ ? std::min(streams_ + step, streams_max_) : streams_ - std::min(streams_ - 1, step);
-  return streams_;
 }
 
 }  // namespace varve

@@ -54,20 +54,4 @@ class Throttle {
   Nanoseconds next_ = 0;
 };
 
-/// How many files are under way at once, by the goodput that was measured with as many: more while
-/// more brings more, fewer where fewer bring as much. One thread.
-class StreamTuner {
- public:
-  explicit StreamTuner(size_t streams_max) : streams_max_(streams_max) {}
-  size_t streams() const { return streams_; }
-  /// `goodput` (bytes a second) was reached with streams(); how many to try next.
-  size_t next(double goodput);
-
- private:
-  const size_t streams_max_;
-  size_t streams_ = 4;
-  bool growing_ = true;
-  double before_ = 0;
-};
-
 }  // namespace varve

@@ -271,15 +271,26 @@ Result<void> Pass::advance() {
   return {};
 }
 
+/// Without the lock: on a long line folders are made side by side.
 Result<void> Pass::make_folder_of(const StoreFile& file) {
   const std::string folder = folder_of_file(file);
-  if (folders_made_.contains(folder)) return {};
+  {
+    std::lock_guard lock(mutex_);
+    if (folders_made_.contains(folder)) return {};
+  }
   VARVE_TRY(route_.to.make_directories(folder));
+  std::lock_guard lock(mutex_);
   folders_made_.insert(folder);
   return {};
 }
 
 Result<Pass::Next> Pass::next() {
+  Next next = VARVE_TRY(take_from_queue());
+  if (next.ask == Ask::kWork) VARVE_TRY(make_folder_of(next.shipment->file()));
+  return next;
+}
+
+Result<Pass::Next> Pass::take_from_queue() {
   std::lock_guard lock(mutex_);
   VARVE_TRY(look_at_remote());
   while (queue_.empty()) {
@@ -288,7 +299,6 @@ Result<Pass::Next> Pass::next() {
     VARVE_TRY(advance());
   }
   const StoreFile file = queue_.front();
-  VARVE_TRY(make_folder_of(file));
   queue_.pop_front();
   const bool may_be_there = !there_by_list_ || there_by_list_->contains(file);
   in_flight_++;

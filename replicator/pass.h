@@ -14,8 +14,8 @@
 //    else is removed there, whatever is removed here.
 // 5. What is damaged here is left out with all that needs it, and named in problems().
 //
-// next() and finished() come from any thread, one call at a time inside; shipments run where their
-// takers want.
+// next() and finished() come from any thread; what is listed and removed at the remote, one call at
+// a time; shipments, and the folders that they need, where their takers want.
 #pragma once
 
 #include <deque>
@@ -83,6 +83,7 @@ class Pass {
   bool may_go(const StoreFile& file) const;
   bool list_may_go(const FileHash& list) const;
   void enqueue(const StoreFile& file);
+  Result<Next> take_from_queue();
   Result<void> make_folder_of(const StoreFile& file);
 
   struct Hash {

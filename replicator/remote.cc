@@ -68,14 +68,17 @@ Result<Visit> read_visit(Storage& place, const std::string& sender) {
 
 /// Begun in the ledger, written there, acknowledged in the ledger: a crash in between leaves the
 /// remote with one that the ledger knows.
-Result<void> make_visit(Storage& place, const std::string& sender, uint64_t number,
+Result<void> make_visit(Storage& place, const std::string& sender, const Visit& there,
                         ReplicationLedger& ledger, Random& random) {
+  uint64_t number = there.number;
+  for (const Visit& known : ledger.visits()) number = std::max(number, known.number);
   std::array<uint8_t, kVisitTokenBytes> token;
   random.fill(token);
-  const Visit visit{number, to_hex(token)};
+  const Visit visit{number + 1, to_hex(token)};
   ledger.note_visit_begun(visit);
   VARVE_TRY(ledger.save());
-  VARVE_TRY(place.make_directories(kVisitsFolder));
+  // Where one lies there, so does its folder, durable: a long line has it cheaper so.
+  if (there.number == 0) VARVE_TRY(place.make_directories(kVisitsFolder));
   const json content = {{"number", visit.number}, {"token", visit.token}};
   VARVE_TRY(write_whole(place, visit_path(sender), as_bytes(content.dump() + "\n")));
   ledger.note_visit_acknowledged(visit);
@@ -247,8 +250,6 @@ Result<void> visit_remote(Storage& place, const std::string& sender, Replication
                           Random& random) {
   const Visit there = VARVE_TRY(read_visit(place, sender));
   const std::vector<Visit> known = ledger.visits();
-  uint64_t number = there.number;
-  for (const Visit& visit : known) number = std::max(number, visit.number);
   const bool as_known = std::find(known.begin(), known.end(), there) != known.end();
   if (!known.empty() && !as_known && there.number <= known.back().number) {
     return Error(
@@ -259,15 +260,13 @@ Result<void> visit_remote(Storage& place, const std::string& sender, Replication
                     there.number, known.front().number));
   }
   if (!known.empty() && !as_known) ledger.forget_files();
-  return make_visit(place, sender, number + 1, ledger, random);
+  return make_visit(place, sender, there, ledger, random);
 }
 
 Result<void> visit_remote_anew(Storage& place, const std::string& sender, ReplicationLedger& ledger,
                                Random& random) {
   ledger.forget_files();
-  uint64_t number = VARVE_TRY(read_visit(place, sender)).number;
-  for (const Visit& visit : ledger.visits()) number = std::max(number, visit.number);
-  return make_visit(place, sender, number + 1, ledger, random);
+  return make_visit(place, sender, VARVE_TRY(read_visit(place, sender)), ledger, random);
 }
 
 }  // namespace varve

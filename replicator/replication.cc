@@ -10,12 +10,13 @@
 #include <thread>
 
 #include "dedup/base/posix_storage.h"
+#include "replicator/stream_tuner.h"
 
 namespace varve {
 namespace {
 
 constexpr Nanoseconds kSecond = 1'000'000'000;
-constexpr Nanoseconds kTuningInterval = 2 * kSecond;
+constexpr Nanoseconds kFiguresInterval = 2 * kSecond;
 constexpr auto kTick = std::chrono::milliseconds(100);
 
 int64_t seconds_now() {
@@ -58,7 +59,9 @@ const char* name_of(ReplicationState::Phase phase) {
 /// What the streams of one pass share.
 struct Replication::Work {
   explicit Work(std::shared_ptr<Pass> pass_in, size_t streams_max)
-      : pass(std::move(pass_in)), tuner(streams_max), streams(tuner.streams()) {}
+      : pass(std::move(pass_in)),
+        tuner(streams_max, system_clock().monotonic()),
+        streams(tuner.streams()) {}
   const std::shared_ptr<Pass> pass;
   StreamTuner tuner;
   size_t streams;         // that may run; under Replication::mutex_, like all that follows
@@ -186,12 +189,12 @@ void Replication::tune(Work& work) {
   while (!work.over && !stopped_) {
     wake_.wait_for(lock, kTick);
     const Nanoseconds now = system_clock().monotonic();
-    if (now - since < kTuningInterval) continue;
+    work.tuner.note(now, {bytes_sent_, work.finished}, work.running >= work.streams);
+    work.streams = work.tuner.streams();
+    if (now - since < kFiguresInterval) continue;
     const uint64_t sent = bytes_sent_ - sent_before;
     const double goodput = static_cast<double>(sent) * 1e9 / static_cast<double>(now - since);
     state_.bytes_per_second = static_cast<uint64_t>(goodput);
-    // Where fewer are under way than may be, the number tells nothing.
-    if (work.running >= work.streams && sent > 0) work.streams = work.tuner.next(goodput);
     state_.streams = work.running;
     sent_before += sent;
     since = now;

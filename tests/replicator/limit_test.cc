@@ -1,5 +1,5 @@
 // Goal: a limit is what its calendar says at every minute of the week, bytes are spread
-// accordingly, and the number of streams finds what the line can carry.
+// accordingly.
 
 #include "replicator/limit.h"
 
@@ -62,35 +62,6 @@ TEST(Throttle, SpreadsBytesOverTime) {
   EXPECT_EQ(throttle.take(kM, 100 + 10 * kSecond).wait, 0);  // time that was not used is gone
   throttle.set_rate(0);
   EXPECT_FALSE(throttle.take(1, 0).may_go);
-}
-
-/// Runs the tuner over a line that carries `each` a stream up to `all` together; streams on average
-/// of the last half.
-double settled_streams(double each, double all) {
-  StreamTuner tuner(32);
-  double sum = 0;
-  for (int i = 0; i < 200; i++) {
-    const double goodput = std::min(each * static_cast<double>(tuner.streams()), all);
-    if (i >= 100) sum += static_cast<double>(tuner.streams());
-    tuner.next(goodput);
-  }
-  return sum / 100;
-}
-
-TEST(StreamTuner, FindsHowManyTheLineCarries) {
-  EXPECT_GT(settled_streams(0.07e6, 12e6), 20);  // each stream is slow: as many as there may be
-  EXPECT_LT(settled_streams(500e6, 500e6), 4);   // one is enough
-  EXPECT_GT(settled_streams(1e6, 8e6), 5);
-  EXPECT_LT(settled_streams(1e6, 8e6), 14);
-}
-
-TEST(StreamTuner, NeverLeavesItsBounds) {
-  StreamTuner tuner(32);
-  for (int i = 0; i < 1000; i++) {
-    const size_t streams = tuner.next(static_cast<double>((i * 7919) % 13));
-    ASSERT_GE(streams, 1u);
-    ASSERT_LE(streams, 32u);
-  }
 }
 
 }  // namespace
