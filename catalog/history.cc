@@ -134,14 +134,7 @@ std::vector<SetInfo> History::sets() const {
     }
   }
   std::vector<SetInfo> result;
-  std::set<std::string> taken;
-  for (auto& [id, info] : newest) {
-    const std::string name = info.name;
-    if (taken.contains(info.name)) info.name = name + "@" + to_hex(info.writer.view().first(4));
-    if (taken.contains(info.name)) info.name = name + "@" + to_hex(id.view().first(4));
-    taken.insert(info.name);
-    result.push_back(std::move(info));
-  }
+  for (auto& [id, info] : newest) result.push_back(std::move(info));
   std::sort(result.begin(), result.end(),
             [](const SetInfo& a, const SetInfo& b) { return a.name < b.name; });
   return result;

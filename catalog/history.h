@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,14 +27,14 @@ struct SnapshotInfo {
   uint64_t sequence = 0;
   Nanoseconds time = 0;
   SnapshotHeader header;
-  std::string set_name;  // as it was then
+  std::string set_name;  // as it was then; where two sets had the same: that, or that and @writer
   std::string name;      // shown name: NAME, or NAME@writer where two writers chose the same
 };
 
 /// A set that has snapshots.
 struct SetInfo {
   SetId id;
-  /// Shown name: the newest snapshot's, or that and @writer where two sets have the same.
+  /// As the newest snapshot shows it.
   std::string name;
   WriterId writer;  // of the newest snapshot
 };
@@ -118,15 +119,24 @@ class History {
   /// Drops for this replica: the statement first, then the snapshot's file and lists that nothing
   /// names any more. kPermission if the snapshot is locked.
   Result<void> drop(const FileHash& snapshot);
-  /// Checkpoints of this writer, and of those it succeeds, beyond the newest two go; no statement
-  /// needed.
+  /// Checkpoints of this writer, and of those it succeeds, beyond the newest two go; and of each
+  /// other writer those beyond its newest two whole ones. No statement needed.
   Result<void> prune_checkpoints();
   /// All that is in force; removes the records that it covers.
   Result<void> publish_base();
+  /// The first publication of a new writer, who joins the store in another place: a base record of
+  /// all that is in force here. Nothing is written.
+  struct FirstRecord {
+    Bytes file;
+    uint64_t sequence = 0;
+  };
+  Result<FirstRecord> first_record_of(const WriterId& newcomer) const;
 
  private:
   struct State;
   explicit History(std::unique_ptr<State> state);
+  std::set<FileHash> superseded_of_others(const std::vector<SnapshotInfo>& newest_first,
+                                          const std::set<WriterId>& mine) const;
   std::unique_ptr<State> state_;
 };
 

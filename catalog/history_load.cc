@@ -304,11 +304,39 @@ std::string short_hex(ByteView id) {
   return to_hex(id.first(4));
 }
 
+/// The set that had a name first keeps it; others get @writer, or @set where that is taken too.
+class ShownSets {
+ public:
+  /// The snapshots are asked about oldest first.
+  std::string name(const SnapshotInfo& info) {
+    const SetId& set = info.header.set;
+    if (take(info.set_name, set)) return info.set_name;
+    const auto [shown, is_new] = others_.try_emplace({info.set_name, set});
+    if (is_new) {
+      const std::string by_writer = info.set_name + "@" + short_hex(info.writer.view());
+      const std::string by_set = info.set_name + "@" + short_hex(set.view());
+      shown->second = take(by_writer, set) ? by_writer : by_set;
+    }
+    return shown->second;
+  }
+
+ private:
+  /// Whether the name is the set's from now on, or was before.
+  bool take(const std::string& name, const SetId& set) {
+    return taken_.try_emplace(name, set).first->second == set;
+  }
+
+  std::map<std::string, SetId> taken_;
+  std::map<std::pair<std::string, SetId>, std::string> others_;
+};
+
 /// The oldest keeps NAME, so that a name once shown stays; others get @writer, or @hash where that
 /// is taken too.
 void choose_shown_names(std::vector<SnapshotInfo>& oldest_first) {
   std::set<std::pair<SetId, std::string>> taken;
+  ShownSets sets;
   for (SnapshotInfo& info : oldest_first) {
+    if (info.header.snapshot_class == SnapshotClass::kSet) info.set_name = sets.name(info);
     const std::string chosen = info.name;
     if (taken.contains({info.header.set, info.name})) {
       info.name = chosen + "@" + short_hex(info.writer.view());

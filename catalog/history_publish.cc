@@ -19,24 +19,28 @@ Result<void> History::State::announce(uint64_t count) {
   return before_publish(writer, succeeded, highest_sequence + count);
 }
 
-Result<FileHash> History::State::publish(const Publication& publication) {
+Bytes History::State::file_of(const Publication& publication, const WriterId& author) const {
   Envelope envelope;
   envelope.kind = publication.kind;
   envelope.store = keyring.store_id();
-  envelope.writer = writer;
+  envelope.writer = author;
   envelope.sequence = highest_sequence + 1;
-  const auto head = heads.find(writer);
+  const auto head = heads.find(author);
   if (head != heads.end()) envelope.previous = head->second.hash;
   envelope.time = publication.time;
   envelope.readable = publication.readable;
   envelope.sealed_plain = publication.sealed_plain;
   envelope.sealed = publication.sealed;
-  const Bytes file = encode_envelope(envelope, keyring, random);
+  return encode_envelope(envelope, keyring, random);
+}
+
+Result<FileHash> History::State::publish(const Publication& publication) {
+  const Bytes file = file_of(publication, writer);
   const FileHash hash = sha256(file);
   VARVE_TRY(storage.make_directories(folder_of(publication.kind)));
   VARVE_TRY(write_whole(storage, history_path(publication.kind, hash), file));
-  highest_sequence = envelope.sequence;
-  heads[writer] = {writer, envelope.sequence, hash};
+  highest_sequence++;
+  heads[writer] = {writer, highest_sequence, hash};
   return hash;
 }
 
@@ -103,13 +107,16 @@ BaseRecord History::State::base() const {
   return base;
 }
 
+History::State::Publication History::State::publication_of(const BaseRecord& base) const {
+  auto [readable, sealed_plain] = encode_statements({encode_base(base)});
+  const bool sealed = !sealed_plain.empty();
+  return {HistoryKind::kRecord, std::move(readable), std::move(sealed_plain), sealed, clock.now()};
+}
+
 Result<void> History::State::publish_base() {
   VARVE_TRY(announce(1));
   BaseRecord covering = base();
-  auto [readable, sealed_plain] = encode_statements({encode_base(covering)});
-  const bool sealed = !sealed_plain.empty();
-  const FileHash hash = VARVE_TRY(publish(
-      {HistoryKind::kRecord, std::move(readable), std::move(sealed_plain), sealed, clock.now()}));
+  const FileHash hash = VARVE_TRY(publish(publication_of(covering)));
   newest_base_sequence = highest_sequence;
   covered.clear();
   for (BaseRecord::Snapshot& snapshot : covering.snapshots) {
@@ -229,6 +236,32 @@ Result<void> History::drop(const FileHash& snapshot) {
   return {};
 }
 
+Result<History::FirstRecord> History::first_record_of(const WriterId& newcomer) const {
+  std::lock_guard lock(state_->mutex);
+  const State& state = *state_;
+  if (state.highest_sequence >= kSequenceMax)
+    return Error(Errc::kNoSpace, "this store's history has no sequence numbers left");
+  return FirstRecord{state.file_of(state.publication_of(state.base()), newcomer),
+                     state.highest_sequence + 1};
+}
+
+std::set<FileHash> History::superseded_of_others(const std::vector<SnapshotInfo>& newest_first,
+                                                 const std::set<WriterId>& mine) const {
+  std::map<WriterId, size_t> kept;
+  std::set<FileHash> superseded;
+  for (const SnapshotInfo& info : newest_first) {
+    if (mine.contains(info.writer)) continue;
+    if (kept[info.writer] == kCheckpointsKept) {
+      superseded.insert(info.hash);
+      continue;
+    }
+    // Only one that can be read counts as kept; one that came without its packs may not be all.
+    const Result<bool> whole = is_whole(info.header.list);
+    if (whole.ok() && *whole && body(info.hash).ok()) kept[info.writer]++;
+  }
+  return superseded;
+}
+
 Result<void> History::prune_checkpoints() {
   std::function<std::vector<FileHash>()> keep;
   {
@@ -237,16 +270,20 @@ Result<void> History::prune_checkpoints() {
   }
   const std::vector<FileHash> kept_lists = keep ? keep() : std::vector<FileHash>();
   const std::vector<SnapshotInfo> newest_first = checkpoints();
+  const std::vector<WriterId> before = succeeded();
+  std::set<WriterId> mine(before.begin(), before.end());
+  mine.insert(writer());
+  const std::set<FileHash> of_others = superseded_of_others(newest_first, mine);
 
   std::lock_guard lock(state_->mutex);
   State& state = *state_;
-  std::set<WriterId> mine(state.succeeded.begin(), state.succeeded.end());
-  mine.insert(state.writer);
   size_t kept = 0;
   std::vector<FileHash> lists;
   for (const SnapshotInfo& info : newest_first) {
-    if (!mine.contains(info.writer) || !state.snapshots.contains(info.hash)) continue;
-    if (kept < kCheckpointsKept) {
+    const bool is_mine = mine.contains(info.writer);
+    if (!is_mine && !of_others.contains(info.hash)) continue;
+    if (!state.snapshots.contains(info.hash)) continue;
+    if (is_mine && kept < kCheckpointsKept) {
       // Only one that can be read counts as kept.
       if (state.read_verified(HistoryKind::kSnapshot, info.hash)) kept++;
       continue;

@@ -121,6 +121,8 @@ struct History::State {
   /// they are shown.
   bool has_own(const SetId& set, const std::string& name) const;
   Result<void> announce(uint64_t count);
+  /// The file of a publication by `author`, with the next sequence.
+  Bytes file_of(const Publication& publication, const WriterId& author) const;
   Result<FileHash> publish(const Publication& publication);
   Result<FileHash> publish_list(std::vector<FileHash> bases, const std::vector<PackInfo>& rows,
                                 Nanoseconds time);
@@ -128,6 +130,7 @@ struct History::State {
   Result<void> publish_base();
   void publish_base_if_due();
   BaseRecord base() const;
+  Publication publication_of(const BaseRecord& base) const;
   Result<void> remove_file(HistoryKind kind, const FileHash& hash);
   /// Removes each of `candidates`, and then its bases, as far as nothing names them.
   Result<void> remove_unnamed_lists(std::vector<FileHash> candidates,

@@ -118,6 +118,13 @@ Result<RebuiltTrees> choose_live_trees(const History& history,
                                        const std::optional<WriterId>& guarded) {
   const ByWriter writers = by_writer(history);
   RebuiltTrees result;
+  if (guarded && !writers.contains(*guarded) && history.head(*guarded)) {
+    // A site that joined the store and has written nothing so far: other sites' live trees are
+    // theirs.
+    result.writer = guarded;
+    result.by_guard = true;
+    return result;
+  }
   result.writer = choose_writer(history, writers, guarded);
   if (!result.writer) return result;
   result.by_guard = guarded && *guarded == *result.writer;
@@ -214,7 +221,7 @@ Result<void> adopt_removed_set(const SnapshotInfo& newest, const History& histor
   for (const LiveTree::Set& set : tree.sets()) number = std::max(number, set.number);
   SetRow row;
   row.id = newest.header.set;
-  row.name = newest.set_name;
+  row.name = body->trees[0].set_name;
   row.next_number = std::min(body->trees[0].next_number + kNumbersSkipped, kNextNumberMax);
   row.removed = true;
   row.newest_list = newest.header.list;

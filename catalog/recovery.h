@@ -64,8 +64,8 @@ struct RebuiltTrees {
   std::vector<RebuiltTree> trees;  // the root's own first
 };
 /// Of each set the newer, by sequence, of the last checkpoint and the last snapshot of the writer
-/// that the guard names; without a guard, or where that writer has published nothing, of the writer
-/// with the newest checkpoint. A snapshot that cannot be read gives way to the one before.
+/// that the guard names; without a guard, or where that writer has published nothing at all, of the
+/// writer with the newest checkpoint. A snapshot that cannot be read gives way to the one before.
 Result<RebuiltTrees> choose_live_trees(const History& history,
                                        const std::optional<WriterId>& guarded);
 

@@ -1,4 +1,5 @@
 // Opening a working copy, step by step in the order of the header.
+#include <algorithm>
 #include <thread>
 
 #include "catalog/recovery.h"
@@ -190,10 +191,21 @@ Result<void> WorkingCopy::State::meet_successor() {
   return {};
 }
 
+/// It goes on as the writer that published the record of its joining.
+bool WorkingCopy::State::has_just_joined(const WriterHead& head) const {
+  if (guard->writer != head.writer || !head.succeeded.empty()) return false;
+  const auto published = history->head(head.writer);
+  if (!published || published->sequence != head.sequence) return false;
+  const auto is_its = [&](const SnapshotInfo& info) { return info.writer == head.writer; };
+  return std::ranges::none_of(history->checkpoints(), is_its) &&
+         std::ranges::none_of(history->snapshots(), is_its);
+}
+
 Result<void> WorkingCopy::State::choose_writer() {
   std::string renewed;
-  // Whoever makes its database anew on purpose knows what it gave.
-  const bool is_new = !head || (rebuild && options.on_return != Options::Return::kTakeTheirs);
+  // Whoever makes its database anew on purpose, or has just joined, knows what it gave.
+  const bool is_new = !head || (rebuild && options.on_return != Options::Return::kTakeTheirs &&
+                                !has_just_joined(*head));
   if (is_new) {
     head = WriterHead{random.id<WriterId>(), 0, {}};
   } else if (succeeded_by && succeeded_by->from == head->writer && !options.read_only) {
@@ -310,11 +322,14 @@ Result<void> WorkingCopy::State::rebuild_tree() {
   if (!guard->writer.is_zero()) wanted = guard->writer;
   if (take_theirs) wanted = present_writer_after(*succeeded_by, history->promotions());
   const RebuiltTrees trees = VARVE_TRY(choose_live_trees(*history, wanted));
-  if (take_theirs && !trees.by_guard) {
+  if (take_theirs && (!trees.by_guard || trees.trees.empty())) {
     return Error(Errc::kNotFound,
                  "nothing is here that writer " + wanted->hex() + " has published");
   }
-  if (trees.writer) {
+  if (trees.writer == history->writer()) {
+    log_info("writer " + trees.writer->hex() + " has joined the store: it begins without sets; " +
+             std::to_string(history->snapshots().size()) + " snapshots of other writers are here");
+  } else if (trees.writer) {
     log_info(std::string(take_theirs ? "this store takes over where its successor is"
                                      : "local/ was missing or refused") +
              ": the working copy is rebuilt from the store's files: " +

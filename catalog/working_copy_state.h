@@ -11,8 +11,8 @@
 #include "catalog/lazy_packs.h"
 #include "catalog/unfold.h"
 #include "catalog/working_copy.h"
-#include "catalog/writer_head.h"
 #include "dedup/base/metrics.h"
+#include "dedup/writer_head.h"
 
 namespace varve {
 
@@ -76,6 +76,8 @@ struct WorkingCopy::State {
   Result<void> meet_successor();
   std::optional<Promotion> find_successor() const;
   Result<void> choose_writer();
+  /// mkfs.varve --join made it, and nothing of it was written since.
+  bool has_just_joined(const WriterHead& head) const;
   Result<void> open_packs();
   void make_index_ready();
   Result<void> open_pipeline();

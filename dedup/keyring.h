@@ -74,6 +74,11 @@ Result<NewStore> create_store(Storage& storage, const ChunkerSizes& sizes,
                               const std::vector<AccessSecret>& secrets, Random& random,
                               std::string created);
 
+/// What making any store begins with. kExists if there is one in `storage`, or anything else.
+Result<void> check_nothing_in_the_way(Storage& storage);
+/// The directories of a store, synced.
+Result<void> make_store_folders(Storage& storage);
+
 /// Opens the store's generation(s) in force with `secret`. kWrongPassphrase if no slot opens;
 /// kForeign if keys and store.json are of different stores; kCorrupt if no whole generation is
 /// there.

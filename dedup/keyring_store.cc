@@ -114,25 +114,6 @@ Result<Keyring> merge(Keyring first, const Keyring& other) {
   return Keyring(first.store_id(), Secret::copy_of(first.dedup_secret().view()), std::move(epochs));
 }
 
-Result<void> check_empty(Storage& storage) {
-  if (VARVE_TRY(storage.exists(kStoreConfigPath))) {
-    return Error(Errc::kExists, "there is a varve store already");
-  }
-  for (const StorageEntry& entry : VARVE_TRY(storage.list(""))) {
-    if (entry.name == "lost+found") continue;
-    return Error(Errc::kExists, "the directory is not empty: \"" + entry.name + "\" is in the way");
-  }
-  return {};
-}
-
-Result<void> make_folders(Storage& storage) {
-  for (const char* directory : kDirectories) {
-    VARVE_TRY(storage.make_directories(directory));
-    VARVE_TRY(storage.sync_dir(directory));
-  }
-  return storage.sync_dir("");
-}
-
 Secret random_key(Random& random) {
   Secret key(kKeyBytes);
   random.fill(key.span());
@@ -179,11 +160,30 @@ Result<void> check_secrets(const std::vector<AccessSecret>& secrets) {
 
 }  // namespace
 
+Result<void> check_nothing_in_the_way(Storage& storage) {
+  if (VARVE_TRY(storage.exists(kStoreConfigPath))) {
+    return Error(Errc::kExists, "there is a varve store already");
+  }
+  for (const StorageEntry& entry : VARVE_TRY(storage.list(""))) {
+    if (entry.name == "lost+found") continue;
+    return Error(Errc::kExists, "the directory is not empty: \"" + entry.name + "\" is in the way");
+  }
+  return {};
+}
+
+Result<void> make_store_folders(Storage& storage) {
+  for (const char* directory : kDirectories) {
+    VARVE_TRY(storage.make_directories(directory));
+    VARVE_TRY(storage.sync_dir(directory));
+  }
+  return storage.sync_dir("");
+}
+
 Result<NewStore> create_store(Storage& storage, const ChunkerSizes& sizes,
                               const std::vector<AccessSecret>& secrets, Random& random,
                               std::string created) {
   VARVE_TRY(check_secrets(secrets));
-  VARVE_TRY(check_empty(storage));
+  VARVE_TRY(check_nothing_in_the_way(storage));
   NewStore store{{}, make_keyring(random)};
   store.config.store_id = store.keyring.store_id();
   store.config.created = std::move(created);
@@ -194,7 +194,7 @@ Result<NewStore> create_store(Storage& storage, const ChunkerSizes& sizes,
   store.config.hash = sha256(as_bytes(config));
 
   const Bytes generation = encode_generation(make_first_generation(store, secrets, random));
-  VARVE_TRY(make_folders(storage));
+  VARVE_TRY(make_store_folders(storage));
   VARVE_TRY(write_whole(storage, std::string(kKeysDirectory) + "/" + sha256(generation).hex(),
                         generation));
   VARVE_TRY(write_whole(storage, kStoreConfigPath, as_bytes(config)));

@@ -77,6 +77,12 @@ Result<std::vector<StorageEntry>> list_if_there(Storage& storage, const std::str
   return entries;
 }
 
+Result<std::vector<StoreFile>> list_files_of(Storage& storage, FileClass file_class) {
+  StoreFiles out;
+  VARVE_TRY(list_folder_of_class(storage, file_class, "", out));
+  return std::move(out.files);
+}
+
 Result<StoreFiles> list_store_files(Storage& storage) {
   StoreFiles out;
   for (const FileClass file_class : {FileClass::kKeys, FileClass::kPack, FileClass::kCatalogPack,

@@ -31,6 +31,8 @@ struct StoreFiles {
 
 /// Lists keys/, packs/, catalog/, lists/, snapshots/ and records/; folders may be missing.
 Result<StoreFiles> list_store_files(Storage& storage);
+/// Those of one class that lies in one folder: keys, lists, snapshots or records.
+Result<std::vector<StoreFile>> list_files_of(Storage& storage, FileClass file_class);
 
 /// Entries of a directory; none if it is not there.
 Result<std::vector<StorageEntry>> list_if_there(Storage& storage, const std::string& path);

@@ -124,8 +124,7 @@ void CarriedHistory::arrange() {
   }
 }
 
-bool CarriedHistory::is_superseded(const CarriedSnapshot& snapshot) const {
-  if (!snapshot.is_checkpoint()) return false;
+bool CarriedHistory::has_newer_checkpoint(const CarriedSnapshot& snapshot) const {
   const auto newest = newest_checkpoint_.find(snapshot.writer);
   return newest != newest_checkpoint_.end() && snapshot.sequence < newest->second;
 }

@@ -54,7 +54,14 @@ class CarriedHistory {
   /// Oldest first, checkpoints among them.
   const std::vector<CarriedSnapshot>& snapshots() const { return snapshots_; }
   /// A checkpoint that is not the newest of its writer does not travel.
-  bool is_superseded(const CarriedSnapshot& snapshot) const;
+  bool is_superseded(const CarriedSnapshot& snapshot) const {
+    return snapshot.is_checkpoint() && has_newer_checkpoint(snapshot);
+  }
+  bool has_newer_checkpoint(const CarriedSnapshot& snapshot) const;
+  /// A checkpoint that was replaced by a newer one where it would be sent; remembered for as long
+  /// as this lives, so that it is not looked for again.
+  void note_replaced(const FileHash& checkpoint) { replaced_.insert(checkpoint); }
+  bool was_replaced(const FileHash& checkpoint) const { return replaced_.contains(checkpoint); }
   /// One line a file that counts as absent.
   const std::map<StoreFile, std::string>& problems() const { return problems_; }
   bool has_list(const FileHash& list) const { return lists_.contains(list); }
@@ -89,6 +96,7 @@ class CarriedHistory {
   std::vector<CarriedSnapshot> snapshots_;
   std::map<FileHash, std::vector<FileHash>> exact_for_;  // snapshot: exact lists that name it
   std::map<WriterId, uint64_t> newest_checkpoint_;
+  std::set<FileHash> replaced_;
   std::map<StoreFile, std::string> problems_;
 };
 

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "dedup/access_folder.h"
+#include "dedup/writer_head.h"
 
 namespace varve {
 namespace {
@@ -36,19 +38,23 @@ uint64_t length_here(Storage& storage, const StoreFile& file) {
 
 Result<std::unique_ptr<Pass>> Pass::begin(const Shipment::Route& route, const StoreConfig& config,
                                           CarriedHistory& history) {
-  std::unique_ptr<Pass> pass(new Pass(route, history));
-  VARVE_TRY(pass->list_what_is_here(config));
+  std::unique_ptr<Pass> pass(new Pass(route, config, history));
+  VARVE_TRY(pass->list_what_is_here());
   pass->count_what_is_missing();
   pass->queue_missing(FileClass::kKeys);
   return pass;
 }
 
-Result<void> Pass::list_what_is_here(const StoreConfig& config) {
+Result<void> Pass::list_what_is_here() {
   const StoreFiles files = VARVE_TRY(list_store_files(route_.from));
-  VARVE_TRY(history_.refresh(route_.from, config, files));
+  VARVE_TRY(history_.refresh(route_.from, config_, files));
+  if (const std::optional<WriterHead> head = VARVE_TRY(read_writer_head(route_.from))) {
+    own_.insert(head->succeeded.begin(), head->succeeded.end());
+    own_.insert(head->writer);
+  }
   // A superseded generation of access opens nothing any more, and does not travel.
   std::set<FileHash> generations;
-  for (const FoundGeneration& found : VARVE_TRY(read_generations_in_force(route_.from, config)))
+  for (const FoundGeneration& found : VARVE_TRY(read_generations_in_force(route_.from, config_)))
     generations.insert(found.hash);
   for (const StoreFile& file : files.files) {
     if (file.file_class == FileClass::kKeys && !generations.contains(file.hash)) continue;
@@ -64,7 +70,7 @@ Result<void> Pass::list_what_is_here(const StoreConfig& config) {
 
 void Pass::count_what_is_missing() {
   for (const CarriedSnapshot& snapshot : history_.snapshots()) {
-    if (history_.is_superseded(snapshot)) {
+    if (history_.is_superseded(snapshot) || history_.was_replaced(snapshot.hash)) {
       superseded_.insert(snapshot.hash);
       continue;
     }
@@ -101,6 +107,34 @@ Result<void> Pass::look_at_remote() {
   return {};
 }
 
+/// A checkpoint that came here from another site is out of date, most often: that site has sent
+/// newer ones, and removed this one there.
+Result<void> Pass::look_for_newer_checkpoints() {
+  if (std::exchange(looked_for_newer_checkpoints_, true)) return {};
+  std::vector<const CarriedSnapshot*> of_others;
+  for (const CarriedSnapshot& snapshot : history_.snapshots()) {
+    const bool goes = snapshot.is_checkpoint() && !superseded_.contains(snapshot.hash);
+    if (goes && !is_own(snapshot.writer) && !is_there(snapshot.file()))
+      of_others.push_back(&snapshot);
+  }
+  if (of_others.empty()) return {};
+  std::vector<StoreFile> strange;
+  for (const StoreFile& file : VARVE_TRY(list_files_of(route_.to, FileClass::kSnapshot))) {
+    if (!here_set_.contains(file)) strange.push_back(file);
+  }
+  CarriedHistory there;
+  VARVE_TRY(there.refresh(route_.from, config_, {}));
+  VARVE_TRY(there.add_snapshots(route_.to, config_, strange));
+  for (const CarriedSnapshot* snapshot : of_others) {
+    if (!there.has_newer_checkpoint(*snapshot)) continue;
+    superseded_.insert(snapshot->hash);
+    history_.note_replaced(snapshot->hash);
+    std::lock_guard lock(figures_mutex_);
+    figures_.files_left -= std::min<uint64_t>(figures_.files_left, 1);
+  }
+  return {};
+}
+
 void Pass::enqueue(const StoreFile& file) {
   if (!is_there(file) && may_go(file)) queue_.push_back(file);
 }
@@ -122,7 +156,7 @@ void Pass::begin_round() {
   const std::vector<CarriedSnapshot>& snapshots = history_.snapshots();
   for (; next_snapshot_ < snapshots.size() && bytes < kRoundBytes; next_snapshot_++) {
     const CarriedSnapshot& snapshot = snapshots[next_snapshot_];
-    if (is_there(snapshot.file()) || history_.is_superseded(snapshot)) continue;
+    if (is_there(snapshot.file()) || superseded_.contains(snapshot.hash)) continue;
     round_.push_back(&snapshot);
     for (const FileHash& list : history_.lists_of(snapshot)) {
       if (!round_lists_.insert({FileClass::kList, list}).second) continue;
@@ -191,22 +225,22 @@ void Pass::note_waiting() {
 }
 
 Result<void> Pass::retire_checkpoints() {
-  // The newest that is both here and there, of each writer; and of all.
+  // The newest that is both here and there, of each writer; and of all who live here, or did.
   std::map<WriterId, uint64_t> arrived;
   uint64_t newest = 0;
   for (const CarriedSnapshot& snapshot : history_.snapshots()) {
     if (!snapshot.is_checkpoint() || history_.is_superseded(snapshot) || !is_there(snapshot.file()))
       continue;
     arrived[snapshot.writer] = snapshot.sequence;
-    newest = std::max(newest, snapshot.sequence);
+    if (is_own(snapshot.writer)) newest = std::max(newest, snapshot.sequence);
   }
   bool any = false;
   for (const auto& [file, entry] : route_.ledger->checkpoints_there()) {
     const auto of_writer = arrived.find(entry.checkpoint->writer);
     const bool older = of_writer != arrived.end() && entry.checkpoint->sequence < of_writer->second;
     // A writer that was succeeded here: its checkpoints went when the successor's took their place.
-    const bool succeeded = of_writer == arrived.end() && !here_set_.contains(file) &&
-                           entry.checkpoint->sequence < newest;
+    const bool succeeded = is_own(entry.checkpoint->writer) && of_writer == arrived.end() &&
+                           !here_set_.contains(file) && entry.checkpoint->sequence < newest;
     if (!older && !succeeded) continue;
     // First the claim, then the file: the ledger never claims what is gone.
     route_.ledger->note_gone(file);
@@ -293,6 +327,7 @@ Result<Pass::Next> Pass::next() {
 Result<Pass::Next> Pass::take_from_queue() {
   std::lock_guard lock(mutex_);
   VARVE_TRY(look_at_remote());
+  VARVE_TRY(look_for_newer_checkpoints());
   while (queue_.empty()) {
     if (in_flight_ > 0) return Next{Ask::kWait, nullptr};
     if (stage_ == Stage::kOver) return Next{Ask::kOver, nullptr};

@@ -11,7 +11,8 @@
 // that it needs.
 // 4. Of a writer's checkpoints the newest alone goes; older ones there are removed when it is
 // there. Nothing
-//    else is removed there, whatever is removed here.
+//    else is removed there, whatever is removed here. Those of another site's writer go only where
+//    that site has no newer one.
 // 5. What is damaged here is left out with all that needs it, and named in problems().
 //
 // next() and finished() come from any thread; what is listed and removed at the remote, one call at
@@ -65,10 +66,13 @@ class Pass {
  private:
   enum class Stage { kKeys, kPacks, kCatalogPacks, kLists, kSnapshots, kRetire, kRecords, kOver };
 
-  Pass(const Shipment::Route& route, CarriedHistory& history) : route_(route), history_(history) {}
-  Result<void> list_what_is_here(const StoreConfig& config);
+  Pass(const Shipment::Route& route, const StoreConfig& config, CarriedHistory& history)
+      : route_(route), config_(config), history_(history) {}
+  Result<void> list_what_is_here();
   void count_what_is_missing();
   Result<void> look_at_remote();
+  Result<void> look_for_newer_checkpoints();
+  bool is_own(const WriterId& writer) const { return own_.empty() || own_.contains(writer); }
   bool keys_are_there() const;
   Result<void> advance();
   void begin_round();
@@ -92,6 +96,7 @@ class Pass {
   using Files = std::unordered_set<StoreFile, Hash>;
 
   const Shipment::Route route_;
+  const StoreConfig config_;
   CarriedHistory& history_;
   std::mutex mutex_;  // held over calls to the remote; figures_mutex_ never
   Stage stage_ = Stage::kKeys;
@@ -100,6 +105,9 @@ class Pass {
   std::optional<Files> there_by_list_;  // if the remote was listed
   std::deque<StoreFile> queue_;
   size_t in_flight_ = 0;
+  std::set<WriterId>
+      own_;  // who lives here, or did; empty where nobody does: all are carried alike
+  bool looked_for_newer_checkpoints_ = false;
   std::set<FileHash> superseded_;  // checkpoints that stay here
   Files failed_;                   // damaged or gone here
   size_t next_snapshot_ = 0;       // the rounds have come to this one of the history's

@@ -102,6 +102,27 @@ std::vector<StoreFile> of_class(const std::vector<StoreFile>& files, FileClass f
   return found;
 }
 
+/// Without checkpoints that have a newer one of their writer among them or in `there`.
+std::vector<StoreFile> without_superseded(const std::vector<const CarriedSnapshot*>& whole,
+                                          const CarriedHistory& history,
+                                          const std::set<StoreFile>& there) {
+  std::map<WriterId, uint64_t> newest;
+  const auto note = [&](const CarriedSnapshot& snapshot) {
+    uint64_t& sequence = newest[snapshot.writer];
+    if (snapshot.is_checkpoint()) sequence = std::max(sequence, snapshot.sequence);
+  };
+  for (const CarriedSnapshot& snapshot : history.snapshots()) {
+    if (there.contains(snapshot.file())) note(snapshot);
+  }
+  for (const CarriedSnapshot* snapshot : whole) note(*snapshot);
+  std::vector<StoreFile> files;
+  for (const CarriedSnapshot* snapshot : whole) {
+    if (!snapshot->is_checkpoint() || snapshot->sequence == newest[snapshot->writer])
+      files.push_back(snapshot->file());
+  }
+  return files;
+}
+
 /// The snapshots of the drive that are whole in `to`, which has all that the drive had for it.
 Result<std::vector<StoreFile>> snapshots_that_are_whole(Storage& from, Storage& to,
                                                         const StoreConfig& config,
@@ -118,14 +139,14 @@ Result<std::vector<StoreFile>> snapshots_that_are_whole(Storage& from, Storage& 
   }
   VARVE_TRY(Result<void>(read));
   VARVE_TRY(history.add_snapshots(from, config, offered));
-  std::vector<StoreFile> whole;
+  std::vector<const CarriedSnapshot*> whole;
   for (const CarriedSnapshot& snapshot : history.snapshots()) {
     if (names.contains(snapshot.file())) continue;
     const bool fits =
         history.lacking(snapshot, [&](const StoreFile& file) { return names.contains(file); })
             .nothing();
     if (fits) {
-      whole.push_back(snapshot.file());
+      whole.push_back(&snapshot);
     } else {
       figures.snapshots_waiting++;
     }
@@ -133,7 +154,7 @@ Result<std::vector<StoreFile>> snapshots_that_are_whole(Storage& from, Storage& 
   for (const auto& [file, problem] : history.problems()) {
     if (!names.contains(file)) figures.problems.push_back(problem + "; it is not copied");
   }
-  return whole;
+  return without_superseded(whole, history, names);
 }
 
 }  // namespace

@@ -39,7 +39,8 @@ Result<void> transfer(const Shipment::Route& route, std::vector<StoreFile> files
 
 /// Brings what a drive (or any directory with files of this store, any part of them) has and `to`
 /// lacks into `to`. A snapshot comes in when it is whole in `to` then; others wait for the drives
-/// that have the rest. kForeign if `from` is of another store.
+/// that have the rest. Checkpoints that are superseded stay behind. kForeign if `from` is of
+/// another store.
 Result<TransferFigures> absorb(Storage& from, Storage& to, const std::string& sender,
                                const TransferProgress& progress);
 

@@ -1,4 +1,4 @@
-// mkfs.varve: makes a store.
+// mkfs.varve: makes a store, or another writer of one.
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -7,8 +7,10 @@
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 
+#include "catalog/join.h"
 #include "dedup/base/clock.h"
 #include "dedup/base/limits.h"
 #include "dedup/base/posix_storage.h"
@@ -27,6 +29,9 @@ constexpr const char* kExamples =
     "  mkfs.varve /srv/store                                    asks for a passphrase\n"
     "  mkfs.varve --passphrase-file pw --recovery-key-file /etc/varve/key /srv/store\n"
     "  mkfs.varve --passphrase-file pw --chunk-size 128K /srv/images\n"
+    "  mkfs.varve --passphrase-file pw --join /mnt/provider/acme /srv/store\n"
+    "                                                           a second site of that store: its\n"
+    "                                                           own backup sets, the same remotes\n"
     "\n"
     "Without the passphrase or the recovery key nobody can read a store again. Keep the recovery\n"
     "key on paper, in another place.\n"
@@ -37,6 +42,8 @@ struct Arguments {
   uint64_t chunk_size = 32 * kKiB;
   bool no_recovery_key = false;
 };
+
+constexpr size_t kHistoryReaders = 32;  // DIR may be far away
 
 std::string parent_of(std::string path) {
   while (path.size() > 1 && path.back() == '/') path.pop_back();
@@ -135,6 +142,44 @@ Result<void> run(const Arguments& arguments) {
   return made;
 }
 
+/// DIR is only read: a store inside of it would be written there.
+Result<void> check_apart(const std::string& from, const std::string& store) {
+  const auto real = [](const std::string& path) -> Result<std::string> {
+    const std::unique_ptr<char, decltype(&std::free)> found(::realpath(path.c_str(), nullptr),
+                                                            &std::free);
+    if (!found) return error_from_errno(errno, path);
+    return std::string(found.get());
+  };
+  const std::string there = VARVE_TRY(real(from));
+  Result<std::string> here = real(store);
+  if (!here.ok()) here = real(parent_of(store));
+  const std::string inside = VARVE_TRY(std::move(here));
+  if (inside != there && !inside.starts_with(there == "/" ? there : there + "/")) return {};
+  return Error(Errc::kInvalid, store + " lies in " + from + ": name a directory outside of it");
+}
+
+/// Opened before anything is made.
+Result<void> join(const Arguments& arguments) {
+  const AccessSecret secret =
+      VARVE_TRY(read_access_secret({arguments.passphrase_file, "", ""}, arguments.join));
+  VARVE_TRY(check_apart(arguments.join, arguments.store));
+  const auto from = VARVE_TRY(open_posix_storage(arguments.join));
+  const auto readers = make_thread_pool("varve-history", kHistoryReaders, kHistoryReaders);
+  const auto store = VARVE_TRY(
+      in_context(StoreToJoin::open({*from, system_clock(), system_random(), readers.get()}, secret),
+                 arguments.join));
+  VARVE_TRY(make_store_directory(arguments.store));
+  const auto storage = VARVE_TRY(open_posix_storage(arguments.store));
+  const StoreToJoin::Joined joined = VARVE_TRY(in_context(
+      store->join(*storage, [&] { return place_of(arguments.store); }), arguments.store));
+  std::printf(
+      "%s: joined store %s as writer %s, which knows of %zu snapshots (varve absorb %s %s "
+      "brings them)\n",
+      arguments.store.c_str(), store->config().store_id.hex().c_str(), joined.writer.hex().c_str(),
+      store->history().snapshots().size(), arguments.join.c_str(), arguments.store.c_str());
+  return {};
+}
+
 void add_options(CLI::App& app, Arguments& arguments) {
   app.footer(std::string(kExamples) + kExitCodesHelp);
   app.add_option("STORE", arguments.store, "Directory of the store; made if it is not there")
@@ -143,20 +188,25 @@ void add_options(CLI::App& app, Arguments& arguments) {
                  "File that holds the passphrase ($VARVE_PASSPHRASE_FILE; else asked for on the "
                  "terminal)")
       ->type_name("FILE");
-  app.add_option("--chunk-size", arguments.chunk_size,
-                 "Average size of chunks: 16K, 32K, 64K or 128K. It cannot be changed later")
-      ->transform(CLI::AsSizeValue(false))
-      ->type_name("SIZE")
-      ->default_str("32K");
+  auto* chunk_size =
+      app.add_option("--chunk-size", arguments.chunk_size,
+                     "Average size of chunks: 16K, 32K, 64K or 128K. It cannot be changed later");
+  chunk_size->transform(CLI::AsSizeValue(false))->type_name("SIZE")->default_str("32K");
   auto* recovery =
       app.add_option("--recovery-key-file", arguments.recovery_key_file,
                      "New file for a recovery key (on a terminal it is shown instead)");
   recovery->type_name("FILE");
-  app.add_flag("--no-recovery-key", arguments.no_recovery_key, "Make no recovery key")
-      ->excludes(recovery);
+  auto* no_recovery =
+      app.add_flag("--no-recovery-key", arguments.no_recovery_key, "Make no recovery key")
+          ->excludes(recovery);
   app.add_option("--join", arguments.join,
-                 "Make another writer of the store that DIR is a copy of (not there yet)")
-      ->type_name("DIR");
+                 "Make another writer of the store that DIR is a place of (a remote, a drive, "
+                 "another site's\nstore): the same passphrase, keys and parameters. DIR is only "
+                 "read, and is not needed later")
+      ->type_name("DIR")
+      ->excludes(chunk_size)
+      ->excludes(recovery)
+      ->excludes(no_recovery);
 }
 
 int report(const Error& error) {
@@ -175,12 +225,8 @@ int run_program(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kExitOk : kExitUsage;
   }
-  if (!arguments.join.empty()) {
-    return report(
-        Error(Errc::kUnsupported, "--join is not there yet: this version makes new stores only"));
-  }
   forbid_dumps();
-  const Result<void> result = run(arguments);
+  const Result<void> result = arguments.join.empty() ? run(arguments) : join(arguments);
   return result.ok() ? kExitOk : report(result.error());
 }
 

@@ -8,9 +8,9 @@
 #include <thread>
 
 #include "catalog/store_lock.h"
-#include "catalog/writer_head.h"
 #include "dedup/base/posix_storage.h"
 #include "dedup/guard.h"
+#include "dedup/writer_head.h"
 #include "tests/catalog/history_world.h"
 #include "tests/support/temporary_directory.h"
 

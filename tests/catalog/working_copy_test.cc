@@ -9,8 +9,8 @@
 #include <fstream>
 
 #include "catalog/recovery.h"
-#include "catalog/writer_head.h"
 #include "dedup/guard.h"
+#include "dedup/writer_head.h"
 #include "tests/catalog/store_world.h"
 
 namespace varve {

@@ -3,8 +3,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "catalog/writer_head.h"
 #include "dedup/guard.h"
+#include "dedup/writer_head.h"
 #include "fs/control.h"
 #include "fs/mount_options.h"
 #include "tests/fuzz/fuzz_target.h"

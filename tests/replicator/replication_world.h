@@ -7,6 +7,7 @@
 #include "dedup/base/checksum.h"
 #include "dedup/guard.h"
 #include "dedup/keyring.h"
+#include "dedup/writer_head.h"
 #include "replicator/pass.h"
 #include "replicator/remote.h"
 #include "tests/support/simulated_storage.h"
@@ -35,9 +36,28 @@ class StoreMaker {
                                  random_, "2026-11-22T05:30:00Z")
                         .value();
     config = made.config;
-    keyring_ = std::make_unique<Keyring>(std::move(made.keyring));
+    keyring_ = std::make_shared<Keyring>(std::move(made.keyring));
     EXPECT_TRUE(
         write_unbound_guard(storage, config.store_id, {filled_id<ReplicaId>(7), writer}).ok());
+  }
+  /// Another site of the same store.
+  StoreMaker(Storage& storage, const StoreMaker& first, const WriterId& own_writer)
+      : config(first.config),
+        writer(own_writer),
+        storage_(&storage),
+        random_(own_writer.bytes[0]),
+        keyring_(first.keyring_),
+        packs_made_(uint64_t{own_writer.bytes[0]} << 32),
+        sequence_(first.sequence_) {
+    EXPECT_TRUE(settle_store_config(storage, *first.storage_).ok());
+    for (const StoreFile& file : list_files_of(*first.storage_, FileClass::kKeys).value())
+      put(file, read_whole(*first.storage_, path_of(file), 1 << 20).value());
+    live_here();
+  }
+  /// This is a site: its working copy says who writes here.
+  void live_here() {
+    EXPECT_TRUE(storage_->make_directories("local").ok());
+    EXPECT_TRUE(write_writer_head(*storage_, {writer, sequence_, {}}).ok());
   }
 
   PackInfo pack(size_t length, PackClass pack_class = PackClass::kData) {
@@ -97,7 +117,7 @@ class StoreMaker {
 
   Storage* storage_;
   SeededRandom random_;
-  std::unique_ptr<Keyring> keyring_;
+  std::shared_ptr<Keyring> keyring_;
   uint64_t packs_made_ = 0;
   uint64_t sequence_ = 0;
 };
@@ -110,56 +130,107 @@ struct PassResult {
   uint64_t written = 0;  // bytes sent, of shipments that did not come to their end, too
 };
 
+/// Whose store it is: what the temporary names and visits carry.
+inline std::string sender_named(const WriterId& writer = filled_id<WriterId>(21)) {
+  return writer.hex();
+}
+
 /// One contact and one pass from `store` to `remote`, with up to `in_flight` shipments that take
 /// their steps in an order drawn from `seed`.
+class PassRun {
+ public:
+  struct Ways {
+    size_t in_flight = 3;
+    bool relist = false;
+    std::string sender = sender_named();
+  };
+  PassRun(Storage& store, Storage& remote, const StoreConfig& config,
+          const RemoteConfig& remote_config, uint64_t seed, Ways ways)
+      : store_(store),
+        remote_(remote),
+        config_(config),
+        remote_config_(remote_config),
+        random_(seed),
+        dice_(seed),
+        ways_(std::move(ways)) {}
+
+  /// Does the next bit of work; false when it is over.
+  Result<bool> step() {
+    if (!pass_) {
+      VARVE_TRY(begin());
+      return true;
+    }
+    figure();
+    if (!running_.empty() && (running_.size() >= ways_.in_flight || dice_() % 2 == 0)) {
+      VARVE_TRY(step_one());
+      return true;
+    }
+    Pass::Next next = VARVE_TRY(pass_->next());
+    if (next.ask == Pass::Ask::kOver) {
+      figure();
+      VARVE_TRY(ledger_->save());
+      return false;
+    }
+    if (next.ask == Pass::Ask::kWork) running_.push_back(std::move(next.shipment));
+    if (next.ask == Pass::Ask::kWait) VARVE_TRY(step_one());
+    return true;
+  }
+  PassResult result;
+
+ private:
+  Result<void> begin() {
+    ledger_ =
+        VARVE_TRY(ReplicationLedger::open(store_, replication_ledger_path(remote_config_.replica)));
+    VARVE_TRY(check_remote_identity(remote_, config_, remote_config_));
+    VARVE_TRY(ways_.relist ? visit_remote_anew(remote_, ways_.sender, *ledger_, random_)
+                           : visit_remote(remote_, ways_.sender, *ledger_, random_));
+    const Shipment::Route route{store_,        remote_,         ways_.sender,
+                                ledger_.get(), kTestBlockBytes, kTestWriteBytes};
+    pass_ = VARVE_TRY(Pass::begin(route, config_, history_));
+    return {};
+  }
+  void figure() {
+    result.figures = pass_->figures();
+    result.problems = pass_->problems();
+  }
+  Result<void> step_one() {
+    const size_t at = dice_() % running_.size();
+    const uint64_t before = running_[at]->written();
+    const Result<std::optional<Shipment::Outcome>> outcome = running_[at]->step();
+    result.written += running_[at]->written() - before;
+    if (!outcome.ok()) return outcome.error();
+    if (!*outcome) return {};
+    VARVE_TRY(pass_->finished(*running_[at], **outcome));
+    running_.erase(running_.begin() + static_cast<ptrdiff_t>(at));
+    return {};
+  }
+
+  Storage& store_;
+  Storage& remote_;
+  const StoreConfig config_;
+  const RemoteConfig remote_config_;
+  SeededRandom random_;
+  std::mt19937_64 dice_;
+  const Ways ways_;
+  CarriedHistory history_;
+  std::unique_ptr<ReplicationLedger> ledger_;
+  std::unique_ptr<Pass> pass_;
+  std::vector<std::unique_ptr<Shipment>> running_;
+};
+
+inline PassResult run_to_its_end(PassRun& run) {
+  for (;;) {
+    const Result<bool> goes_on = run.step();
+    if (!goes_on.ok()) run.result.done = goes_on.error();
+    if (!goes_on.ok() || !*goes_on) return std::move(run.result);
+  }
+}
+
 inline PassResult run_pass(Storage& store, Storage& remote, const StoreConfig& config,
                            const RemoteConfig& remote_config, uint64_t seed, size_t in_flight = 3,
                            bool relist = false) {
-  PassResult result;
-  SeededRandom random(seed);
-  std::mt19937_64 dice(seed);
-  CarriedHistory history;
-  std::vector<std::unique_ptr<Shipment>> running;
-  const auto run = [&]() -> Result<void> {
-    const auto ledger =
-        VARVE_TRY(ReplicationLedger::open(store, replication_ledger_path(remote_config.replica)));
-    VARVE_TRY(check_remote_identity(remote, config, remote_config));
-    const std::string sender = filled_id<WriterId>(21).hex();
-    VARVE_TRY(relist ? visit_remote_anew(remote, sender, *ledger, random)
-                     : visit_remote(remote, sender, *ledger, random));
-    const Shipment::Route route{store,        remote,          sender,
-                                ledger.get(), kTestBlockBytes, kTestWriteBytes};
-    const std::unique_ptr<Pass> pass = VARVE_TRY(Pass::begin(route, config, history));
-    const auto step_one = [&]() -> Result<void> {
-      const size_t at = dice() % running.size();
-      const uint64_t before = running[at]->written();
-      const Result<std::optional<Shipment::Outcome>> outcome = running[at]->step();
-      result.written += running[at]->written() - before;
-      if (!outcome.ok()) return outcome.error();
-      if (!*outcome) return {};
-      VARVE_TRY(pass->finished(*running[at], **outcome));
-      running.erase(running.begin() + static_cast<ptrdiff_t>(at));
-      return {};
-    };
-    for (;;) {
-      result.figures = pass->figures();
-      result.problems = pass->problems();
-      if (!running.empty() && (running.size() >= in_flight || dice() % 2 == 0)) {
-        VARVE_TRY(step_one());
-        continue;
-      }
-      Pass::Next next = VARVE_TRY(pass->next());
-      if (next.ask == Pass::Ask::kOver) {
-        result.figures = pass->figures();
-        result.problems = pass->problems();
-        return ledger->save();
-      }
-      if (next.ask == Pass::Ask::kWork) running.push_back(std::move(next.shipment));
-      if (next.ask == Pass::Ask::kWait) VARVE_TRY(step_one());
-    }
-  };
-  result.done = run();
-  return result;
+  PassRun run(store, remote, config, remote_config, seed, {in_flight, relist, sender_named()});
+  return run_to_its_end(run);
 }
 
 /// Every file with a final name hashes to it, and every visible snapshot is whole.

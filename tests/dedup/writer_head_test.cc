@@ -1,5 +1,5 @@
 // Goal: a writer's head comes back as it was written, and one that makes no sense counts as absent.
-#include "catalog/writer_head.h"
+#include "dedup/writer_head.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "catalog/writer_head.h"
+#include "dedup/writer_head.h"
 
 #include <nlohmann/json.hpp>
 
