@@ -8,6 +8,7 @@
 #include "catalog/check_history.h"
 #include "catalog/checker.h"
 #include "dedup/base/executor.h"
+#include "dedup/catalog_mode.h"
 
 namespace varve {
 namespace {
@@ -103,9 +104,11 @@ Result<CheckReport> check_store_without_key(const KeylessStore& store,
   CheckedHistory history = VARVE_TRY(CheckedHistory::read(nullptr, store, files, report));
   PackHashes(store, options, history.packs(), report).run(files);
   const std::set<StoreFile> here(files.files.begin(), files.files.end());
+  const bool has_catalog = VARVE_TRY(senders_without_catalog(store.storage)).empty();
   history.check_lists(
       [&](const PackInfo& info) {
         const bool data = info.pack_class == PackClass::kData;
+        if (!data && !has_catalog) return true;  // they stay at a site
         return here.contains({data ? FileClass::kPack : FileClass::kCatalogPack, info.hash});
       },
       report);

@@ -6,6 +6,7 @@
 #include "catalog/schema.h"
 #include "catalog/working_copy_state.h"
 #include "dedup/base/log.h"
+#include "dedup/catalog_mode.h"
 #include "dedup/store_files.h"
 
 namespace varve {
@@ -46,6 +47,8 @@ Result<void> check_local(Storage& storage, const StoreId& store, const std::stri
 
 Result<void> WorkingCopy::State::open_for_reading(const AccessSecret& secret) {
   config = VARVE_TRY(in_context(read_store_config(storage), root));
+  if (const auto senders = VARVE_TRY(senders_without_catalog(storage)); !senders.empty())
+    log_warning(root + ": " + no_disaster_copy(senders));
   VARVE_TRY(check_local(storage, config.store_id, world->local_directory()));
   lock = VARVE_TRY(world->lock(options.mountpoint));
   ballast.emplace(storage);

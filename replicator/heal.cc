@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "dedup/catalog_mode.h"
 #include "dedup/scrub.h"
 #include "replicator/carried_history.h"
 
@@ -21,6 +22,7 @@ class Healing {
     if (theirs.hash != config_.hash)
       return Error(Errc::kForeign,
                    "the place to heal from is of another store (" + theirs.store_id.hex() + ")");
+    has_catalog_ = VARVE_TRY(senders_without_catalog(store_)).empty();
     VARVE_TRY(mend_damaged());
     VARVE_TRY(bring_missing());
     for (const StoreFile& file : unhealed_) {
@@ -99,7 +101,11 @@ class Healing {
       const Lacking lacks =
           history_.lacking(snapshot, [&](const StoreFile& file) { return names.contains(file); });
       for (const FileHash& list : lacks.lists) found.insert({FileClass::kList, list});
-      for (const PackInfo& pack : lacks.packs) found.insert(file_of_pack(pack));
+      for (const PackInfo& pack : lacks.packs) {
+        // Where sites keep catalog packs back, they are not missing.
+        if (has_catalog_ || pack.pack_class != PackClass::kCatalog)
+          found.insert(file_of_pack(pack));
+      }
     }
     // A list that lies here damaged was tried already.
     for (const StoreFile& file : found) {
@@ -131,6 +137,7 @@ class Healing {
   const HealLook look_;
   const HealProgress& progress_;
   StoreConfig config_;
+  bool has_catalog_ = true;
   CarriedHistory history_;
   std::set<StoreFile> unhealed_;
   HealFigures figures_;

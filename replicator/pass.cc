@@ -37,8 +37,8 @@ uint64_t length_here(Storage& storage, const StoreFile& file) {
 }  // namespace
 
 Result<std::unique_ptr<Pass>> Pass::begin(const Shipment::Route& route, const StoreConfig& config,
-                                          CarriedHistory& history) {
-  std::unique_ptr<Pass> pass(new Pass(route, config, history));
+                                          CarriedHistory& history, CatalogMode catalog) {
+  std::unique_ptr<Pass> pass(new Pass(route, config, history, catalog));
   VARVE_TRY(pass->list_what_is_here());
   pass->count_what_is_missing();
   pass->queue_missing(FileClass::kKeys);
@@ -92,6 +92,7 @@ void Pass::count_what_is_missing() {
 
 /// Checkpoints that are superseded stay, and the lists that they alone name.
 bool Pass::travels(const StoreFile& file) const {
+  if (stays(file)) return false;
   if (file.file_class == FileClass::kSnapshot) return !superseded_.contains(file.hash);
   return file.file_class != FileClass::kList || wanted_lists_.contains(file.hash);
 }
@@ -136,7 +137,7 @@ Result<void> Pass::look_for_newer_checkpoints() {
 }
 
 void Pass::enqueue(const StoreFile& file) {
-  if (!is_there(file) && may_go(file)) queue_.push_back(file);
+  if (!is_settled(file) && may_go(file)) queue_.push_back(file);
 }
 
 void Pass::queue_missing(FileClass file_class) {
@@ -162,7 +163,7 @@ void Pass::begin_round() {
       if (!round_lists_.insert({FileClass::kList, list}).second) continue;
       for (const PackInfo& pack : history_.rows_of(list)) {
         const StoreFile file = file_of_pack(pack);
-        if (!is_there(file) && may_go(file) && round_packs_.insert(file).second)
+        if (!is_settled(file) && may_go(file) && round_packs_.insert(file).second)
           bytes += pack.length;
       }
     }
@@ -174,7 +175,7 @@ bool Pass::list_may_go(const FileHash& list) const {
   const std::vector<PackInfo>& rows = history_.rows_of(list);
   return std::all_of(rows.begin(), rows.end(), [&](const PackInfo& row) {
     const StoreFile pack = file_of_pack(row);
-    return is_there(pack) || !here_set_.contains(pack);
+    return is_settled(pack) || !here_set_.contains(pack);
   });
 }
 
@@ -191,7 +192,7 @@ void Pass::queue_lists() {
 }
 
 void Pass::queue_snapshots() {
-  const auto there = [&](const StoreFile& file) { return is_there(file); };
+  const auto there = [&](const StoreFile& file) { return is_settled(file); };
   for (const CarriedSnapshot* snapshot : round_) {
     const StoreFile born{FileClass::kList, snapshot->header.list};
     const bool born_settled = is_there(born) || !here_set_.contains(born);
@@ -205,7 +206,7 @@ void Pass::add_problem(const std::string& path, std::string problem) {
 }
 
 void Pass::note_waiting() {
-  const auto there = [&](const StoreFile& file) { return is_there(file); };
+  const auto there = [&](const StoreFile& file) { return is_settled(file); };
   for (const CarriedSnapshot* snapshot : round_) {
     if (is_there(snapshot->file()) || failed_.contains(snapshot->file())) continue;
     const Lacking lacking = history_.lacking(*snapshot, there);

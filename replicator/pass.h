@@ -13,7 +13,9 @@
 // there. Nothing
 //    else is removed there, whatever is removed here. Those of another site's writer go only where
 //    that site has no newer one.
-// 5. What is damaged here is left out with all that needs it, and named in problems().
+// 5. In the catalog mode `distributed` catalog packs stay here, and a snapshot is whole there
+// without them.
+// 6. What is damaged here is left out with all that needs it, and named in problems().
 //
 // next() and finished() come from any thread; what is listed and removed at the remote, one call at
 // a time; shipments, and the folders that they need, where their takers want.
@@ -24,6 +26,7 @@
 #include <mutex>
 #include <unordered_set>
 
+#include "dedup/catalog_mode.h"
 #include "replicator/carried_history.h"
 #include "replicator/shipment.h"
 
@@ -42,7 +45,8 @@ class Pass {
   /// Lists what is here and asks the ledger what is missing there; the remote is not touched.
   /// `history` is kept from pass to pass by the caller.
   static Result<std::unique_ptr<Pass>> begin(const Shipment::Route& route,
-                                             const StoreConfig& config, CarriedHistory& history);
+                                             const StoreConfig& config, CarriedHistory& history,
+                                             CatalogMode catalog = CatalogMode::kReplicated);
 
   enum class Ask {
     kWork,  // a shipment to run
@@ -66,8 +70,9 @@ class Pass {
  private:
   enum class Stage { kKeys, kPacks, kCatalogPacks, kLists, kSnapshots, kRetire, kRecords, kOver };
 
-  Pass(const Shipment::Route& route, const StoreConfig& config, CarriedHistory& history)
-      : route_(route), config_(config), history_(history) {}
+  Pass(const Shipment::Route& route, const StoreConfig& config, CarriedHistory& history,
+       CatalogMode catalog)
+      : route_(route), config_(config), history_(history), catalog_(catalog) {}
   Result<void> list_what_is_here();
   void count_what_is_missing();
   Result<void> look_at_remote();
@@ -84,6 +89,11 @@ class Pass {
   void add_problem(const std::string& path, std::string problem);
   bool travels(const StoreFile& file) const;
   bool is_there(const StoreFile& file) const { return route_.ledger->is_there(file); }
+  bool stays(const StoreFile& file) const {
+    return catalog_ == CatalogMode::kDistributed && file.file_class == FileClass::kCatalogPack;
+  }
+  /// There, or not meant to be.
+  bool is_settled(const StoreFile& file) const { return stays(file) || is_there(file); }
   bool may_go(const StoreFile& file) const;
   bool list_may_go(const FileHash& list) const;
   void enqueue(const StoreFile& file);
@@ -98,6 +108,7 @@ class Pass {
   const Shipment::Route route_;
   const StoreConfig config_;
   CarriedHistory& history_;
+  const CatalogMode catalog_;
   std::mutex mutex_;  // held over calls to the remote; figures_mutex_ never
   Stage stage_ = Stage::kKeys;
   std::vector<StoreFile> here_;  // in the order of publishing

@@ -47,10 +47,16 @@ Result<RemoteConfig> read_remote(Storage& store, const std::string& name) {
                       text_field(parsed, "directory"),
                       {},
                       text_field(parsed, "added"),
-                      text_field(parsed, "limit")};
+                      text_field(parsed, "limit"),
+                      CatalogMode::kReplicated};
   if (version == parsed.end() || *version != kFormatVersion || !replica || remote.directory.empty())
     return senseless;
   remote.replica = *replica;
+  if (parsed.contains("catalog")) {
+    const Result<CatalogMode> catalog = parse_catalog_mode(text_field(parsed, "catalog"));
+    if (!catalog.ok()) return senseless;
+    remote.catalog = *catalog;
+  }
   return remote;
 }
 
@@ -134,7 +140,8 @@ Result<void> write_remote(Storage& store, const RemoteConfig& remote) {
                         {"directory", remote.directory},
                         {"replica_id", remote.replica.hex()},
                         {"added", remote.added},
-                        {"limit", remote.limit}};
+                        {"limit", remote.limit},
+                        {"catalog", name_of(remote.catalog)}};
   return write_whole(store, config_path(remote.name), as_bytes(content.dump(2) + "\n"));
 }
 

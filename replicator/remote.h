@@ -13,6 +13,7 @@
 
 #include "dedup/base/clock.h"
 #include "dedup/base/random.h"
+#include "dedup/catalog_mode.h"
 #include "dedup/store_config.h"
 #include "replicator/ledger.h"
 
@@ -24,6 +25,7 @@ struct RemoteConfig {
   ReplicaId replica;
   std::string added;  // UTC
   std::string limit;  // bandwidth, as limit.h reads it; empty: none
+  CatalogMode catalog = CatalogMode::kReplicated;
 };
 
 /// Letters, digits, `-`, `_` and `.`, not at the front; at most 64: kInvalid otherwise.

@@ -126,7 +126,8 @@ Result<void> Replication::run() {
   if (!ledger_) {
     ledger_ = VARVE_TRY(ReplicationLedger::open(store_, replication_ledger_path(remote_.replica)));
   }
-  if (options_.leave_alone && !relist_ && VARVE_TRY(nothing_is_missing())) return {};
+  const CatalogMode catalog = catalog_mode();
+  if (options_.leave_alone && !relist_ && VARVE_TRY(nothing_is_missing(catalog))) return {};
   set_phase(ReplicationState::Phase::kConnecting);
   const std::unique_ptr<Storage> there =
       VARVE_TRY(in_context(open_posix_storage(remote_.directory), "remote '" + remote_.name + "'"));
@@ -137,8 +138,11 @@ Result<void> Replication::run() {
                                : visit_remote(*there, sender, *ledger_, system_random()),
                        shown));
   relist_ = false;
+  // Said there before the first snapshot comes without its catalog packs ...
+  if (catalog == CatalogMode::kDistributed)
+    VARVE_TRY(in_context(note_catalog_mode(*there, sender, catalog), shown));
   const Shipment::Route route{store_, *there, sender, ledger_.get()};
-  std::shared_ptr<Pass> pass = VARVE_TRY(Pass::begin(route, config_, history_));
+  std::shared_ptr<Pass> pass = VARVE_TRY(Pass::begin(route, config_, history_, catalog));
   {
     std::lock_guard lock(mutex_);
     pass_ = pass;
@@ -149,6 +153,9 @@ Result<void> Replication::run() {
   const bool complete =
       sent.ok() && !stopped_ && figures.files_left == 0 && pass->problems().empty();
   if (complete) ledger_->note_complete(seconds_now());
+  // ... and until the last of them is there.
+  if (complete && catalog == CatalogMode::kReplicated)
+    sent = note_catalog_mode(*there, sender, catalog);
   const Result<void> saved = ledger_->save();
   std::lock_guard lock(mutex_);
   state_.figures = figures;
@@ -157,9 +164,9 @@ Result<void> Replication::run() {
 }
 
 /// Asks nobody but the ledger.
-Result<bool> Replication::nothing_is_missing() {
+Result<bool> Replication::nothing_is_missing(CatalogMode catalog) {
   const Shipment::Route no_route{store_, store_, "", ledger_.get()};
-  const std::shared_ptr<Pass> survey = VARVE_TRY(Pass::begin(no_route, config_, history_));
+  const std::shared_ptr<Pass> survey = VARVE_TRY(Pass::begin(no_route, config_, history_, catalog));
   if (survey->figures().files_left > 0) return false;
   std::lock_guard lock(mutex_);
   state_.figures = survey->figures();
@@ -206,6 +213,12 @@ void Replication::tune(Work& work) {
   }
   work.over = true;
   wake_.notify_all();
+}
+
+/// It may have been changed since the last run.
+CatalogMode Replication::catalog_mode() const {
+  const Result<RemoteConfig> remote = find_remote(store_, remote_.name);
+  return remote.ok() ? remote->catalog : remote_.catalog;
 }
 
 /// It may have been changed meanwhile; one that makes no sense changes nothing.
@@ -362,7 +375,7 @@ Result<ReplicationStanding> replication_standing(const std::string& root, Storag
   standing.last_complete = ledger->last_complete();
   CarriedHistory history;
   const Shipment::Route no_route{store, store, "", ledger.get()};
-  standing.missing = VARVE_TRY(Pass::begin(no_route, config, history))->figures();
+  standing.missing = VARVE_TRY(Pass::begin(no_route, config, history, remote.catalog))->figures();
   const Result<Bytes> saved = read_whole(store, state_path(remote), kStateBytesMax);
   if (saved.ok()) standing.saved_state = std::string(as_text(*saved));
   const UniqueFd lock(::open(lock_path(root, remote).c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));

@@ -72,7 +72,8 @@ class Replication {
   Replication(std::string root, Storage& store, StoreConfig config, RemoteConfig remote,
               ReplicationOptions options);
   Result<void> run();
-  Result<bool> nothing_is_missing();
+  Result<bool> nothing_is_missing(CatalogMode catalog);
+  CatalogMode catalog_mode() const;
   Result<void> send(const std::shared_ptr<Pass>& pass);
   void run_stream(Work& work, size_t number);
   Result<bool> ship_one(Work& work, Pass& pass);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "dedup/base/posix_storage.h"
+#include "dedup/catalog_mode.h"
 #include "replicator/carried_history.h"
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
@@ -32,8 +33,11 @@ const char* word_of(SnapshotClass snapshot_class) {
 }
 
 nlohmann::json fields_of(const CarriedSnapshot& snapshot, const Lacking& lacking) {
-  uint64_t bytes = 0;
-  for (const PackInfo& pack : lacking.packs) bytes += pack.length;
+  uint64_t bytes = 0, catalog_packs = 0;
+  for (const PackInfo& pack : lacking.packs) {
+    bytes += pack.length;
+    if (pack.pack_class == PackClass::kCatalog) catalog_packs++;
+  }
   nlohmann::json fields = {{"hash", snapshot.hash.hex()},
                            {"time", utc_iso(snapshot.time)},
                            {"class", word_of(snapshot.header.snapshot_class)},
@@ -41,6 +45,7 @@ nlohmann::json fields_of(const CarriedSnapshot& snapshot, const Lacking& lacking
                            {"whole", lacking.nothing()},
                            {"packs_missing", lacking.packs.size()},
                            {"bytes_missing", bytes},
+                           {"catalog_packs_missing", catalog_packs},
                            {"lists_missing", lacking.lists.size()}};
   if (!snapshot.header.set.is_zero()) fields["set"] = snapshot.header.set.hex();
   return fields;
@@ -66,16 +71,21 @@ Result<nlohmann::json> take_inventory(const std::string& directory) {
     snapshots.push_back(fields_of(snapshot, history.lacking(snapshot, is_here)));
   }
   for (const auto& [file, problem] : history.problems()) problems.push_back(problem);
+  const std::vector<std::string> senders = VARVE_TRY(senders_without_catalog(*storage));
   return nlohmann::json{{"store", config.store_id.hex()},
                         {"files", counts},
                         {"unfinished", files.temporaries.size()},
                         {"snapshots", snapshots},
+                        {"no_disaster_copy", senders.empty() ? "" : no_disaster_copy(senders)},
                         {"problems", problems}};
 }
 
 std::string lacks(const nlohmann::json& snapshot) {
   if (snapshot["whole"].get<bool>()) return "whole";
   const auto lists = snapshot["lists_missing"].get<uint64_t>();
+  const auto catalog_packs = snapshot["catalog_packs_missing"].get<uint64_t>();
+  if (lists == 0 && catalog_packs == snapshot["packs_missing"].get<uint64_t>())
+    return fmt::format("whole but for {} catalog packs", catalog_packs);
   std::string text = fmt::format("lacks {} packs, {}", snapshot["packs_missing"].get<uint64_t>(),
                                  human_bytes(snapshot["bytes_missing"].get<uint64_t>()));
   if (lists > 0) text += fmt::format(", and {} lists (of which packs is not known)", lists);
@@ -95,6 +105,8 @@ void print_inventory(const nlohmann::json& found) {
                     snapshot["hash"].get<std::string>().substr(0, 12), lacks(snapshot)});
   }
   if (!rows.empty()) fmt::print("\n{}", table({"TIME", "KIND", "SET", "FILE", ""}, rows));
+  if (const std::string kept = found["no_disaster_copy"].get<std::string>(); !kept.empty())
+    fmt::print("\n{}\n", kept);
   for (const nlohmann::json& problem : found["problems"])
     fmt::print("{}\n", problem.get<std::string>());
   fmt::print(

@@ -18,8 +18,8 @@ namespace varve {
 namespace {
 
 struct RemoteOptions {
-  std::string store, name, directory, limit;
-  bool limit_given = false, same_disk = false, json = false;
+  std::string store, name, directory, limit, catalog;
+  bool limit_given = false, same_disk = false, json = false, yes = false;
 };
 
 /// A store, opened to be looked after without a key.
@@ -64,8 +64,32 @@ Result<void> check_limit(const std::string& limit) {
   return {};
 }
 
+void add_catalog_options(CLI::App* command, RemoteOptions& options) {
+  command
+      ->add_option("--catalog", options.catalog,
+                   "replicated: catalog packs go there too. distributed: they stay here, and the "
+                   "remote is\nno disaster copy, for nothing can be restored from it alone")
+      ->type_name("MODE");
+  command->add_flag("--yes", options.yes, "It is meant that the remote is no disaster copy");
+}
+
+/// What was asked for; `present` if nothing was. A place that is to lose its worth is not made so
+/// by a slip.
+Result<CatalogMode> chosen_mode(const RemoteOptions& options, CatalogMode present) {
+  if (options.catalog.empty()) return present;
+  const CatalogMode mode = VARVE_TRY(parse_catalog_mode(options.catalog));
+  const bool leaves = mode == CatalogMode::kDistributed && present == CatalogMode::kReplicated;
+  if (!leaves || options.yes) return mode;
+  return Error(
+      Errc::kInvalid,
+      "'" + options.name +
+          "' would be no disaster copy: nothing can be restored from it without the catalog "
+          "packs that stay here. --yes if that is meant");
+}
+
 Result<void> add_remote(const RemoteOptions& options) {
   VARVE_TRY(check_remote_name(options.name));
+  const CatalogMode mode = VARVE_TRY(chosen_mode(options, CatalogMode::kReplicated));
   VARVE_TRY(check_limit(options.limit));
   const OpenedStore store = VARVE_TRY(open_store(options.store));
   const std::vector<RemoteConfig> remotes = VARVE_TRY(list_remotes(*store.storage));
@@ -84,7 +108,7 @@ Result<void> add_remote(const RemoteOptions& options) {
       return Error(Errc::kExists, directory + " is the remote '" + remote.name + "' already");
   }
   VARVE_TRY(write_remote(*store.storage, {options.name, directory, replica,
-                                          utc_iso(system_clock().now()), options.limit}));
+                                          utc_iso(system_clock().now()), options.limit, mode}));
   fmt::print("remote '{}': {} (replica {})\n", options.name, directory, replica.hex());
   return {};
 }
@@ -98,16 +122,17 @@ Result<void> list_them(const RemoteOptions& options) {
                    {"directory", remote.directory},
                    {"replica", remote.replica.hex()},
                    {"added", remote.added},
-                   {"limit", remote.limit}});
-    rows.push_back(
-        {remote.name, remote.directory, remote.limit.empty() ? "-" : remote.limit, remote.added});
+                   {"limit", remote.limit},
+                   {"catalog", name_of(remote.catalog)}});
+    rows.push_back({remote.name, remote.directory, remote.limit.empty() ? "-" : remote.limit,
+                    name_of(remote.catalog), remote.added});
   }
   if (options.json) {
     fmt::print("{}\n", all.dump());
   } else if (rows.empty()) {
     fmt::print("no remotes: varve remote add {} NAME DIR makes one\n", options.store);
   } else {
-    fmt::print("{}", table({"NAME", "DIRECTORY", "LIMIT", "ADDED"}, rows));
+    fmt::print("{}", table({"NAME", "DIRECTORY", "LIMIT", "CATALOG", "ADDED"}, rows));
   }
   return {};
 }
@@ -115,6 +140,7 @@ Result<void> list_them(const RemoteOptions& options) {
 Result<void> change_remote(const RemoteOptions& options) {
   const OpenedStore store = VARVE_TRY(open_store(options.store));
   RemoteConfig remote = VARVE_TRY(find_remote(*store.storage, options.name));
+  remote.catalog = VARVE_TRY(chosen_mode(options, remote.catalog));
   if (options.limit_given) {
     VARVE_TRY(check_limit(options.limit));
     remote.limit = options.limit;
@@ -153,7 +179,8 @@ void add_remote_command(CLI::App& app, int& exit_code) {
   command->require_subcommand(1);
   command->footer(
       "Example: varve remote add /srv/store offsite /mnt/provider/acme --limit 'mon-fri "
-      "08:00-18:00 2M, else 20M'");
+      "08:00-18:00 2M, else 20M'\n"
+      "         varve remote set /srv/store offsite --catalog distributed --yes");
   const std::string limit_help =
       "Bytes a second (K, M, G), by a weekly calendar if wanted: 'mon-fri 08:00-18:00 2M, else "
       "20M'";
@@ -166,6 +193,7 @@ void add_remote_command(CLI::App& app, int& exit_code) {
       ->required();
   add->add_option("--limit", options->limit, limit_help)->type_name("LIMIT");
   add->add_flag("--same-disk", options->same_disk, "It may lie on the disk that the store is on");
+  add_catalog_options(add, *options);
   run_as(add, options, exit_code, add_remote);
 
   CLI::App* list = command->add_subcommand("list", "List the remotes of a store");
@@ -173,12 +201,14 @@ void add_remote_command(CLI::App& app, int& exit_code) {
   list->add_flag("--json", options->json, "Print JSON");
   run_as(list, options, exit_code, list_them);
 
-  CLI::App* set = command->add_subcommand("set", "Change a remote's limit, or where it is mounted");
+  CLI::App* set = command->add_subcommand(
+      "set", "Change a remote's limit, catalog mode, or where it is mounted");
   set->add_option("store", options->store, "STORE")->required();
   set->add_option("name", options->name, "NAME")->required();
   CLI::Option* limit = set->add_option("--limit", options->limit, limit_help + "; '' for none");
   limit->type_name("LIMIT");
   set->add_option("--directory", options->directory, "Where it is mounted now")->type_name("DIR");
+  add_catalog_options(set, *options);
   set->parse_complete_callback([options, limit] { options->limit_given = limit->count() > 0; });
   run_as(set, options, exit_code, change_remote);
 

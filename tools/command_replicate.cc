@@ -163,6 +163,7 @@ class Replicate {
     const PassFigures& figures = state.figures;
     nlohmann::json fields = {{"remote", job.replication->remote().name},
                              {"complete", job.replication->complete()},
+                             {"catalog", name_of(job.replication->remote().catalog)},
                              {"files_sent", figures.files_sent},
                              {"bytes_sent", figures.bytes_sent},
                              {"files_were_there", figures.files_were_there},
@@ -181,11 +182,13 @@ class Replicate {
     std::string found;
     if (const auto there = fields["files_were_there"].get<uint64_t>(); there > 0)
       found = fmt::format(", {} were there already", there);
+    const bool all = fields["catalog"] == name_of(CatalogMode::kReplicated);
     fmt::print("{}: {} files sent ({}){}; {}\n", fields["remote"].get<std::string>(),
                fields["files_sent"].get<uint64_t>(),
                human_bytes(fields["bytes_sent"].get<uint64_t>()), found,
                fields["complete"].get<bool>()
-                   ? "everything is there"
+                   ? (all ? "everything is there"
+                          : "everything but catalog packs is there: not a disaster copy")
                    : fmt::format("{} files are not there", fields["files_left"].get<uint64_t>()));
   }
 

@@ -85,6 +85,8 @@ Result<nlohmann::json> status_of_remote(const std::string& root, Storage& storag
   if (!standing.running) fields.erase("stalled_since");
   fields["name"] = remote.name;
   fields["directory"] = remote.directory;
+  fields["catalog"] = name_of(remote.catalog);
+  fields["disaster_copy"] = remote.catalog == CatalogMode::kReplicated;
   fields["files_behind"] = standing.missing.files_left;
   fields["packs_behind"] = standing.missing.packs_left;
   fields["bytes_behind"] = standing.missing.bytes_left;
@@ -106,13 +108,17 @@ Result<nlohmann::json> status_of_remotes(const std::string& root) {
 
 std::string behind(const nlohmann::json& remote) {
   const std::string last = remote.value("last_complete", "");
-  if (remote.value("files_behind", uint64_t{0}) == 0) return "everything is there";
+  const bool complete = remote.value("disaster_copy", true);
+  if (remote.value("files_behind", uint64_t{0}) == 0)
+    return complete ? "everything is there"
+                    : "everything but catalog packs is there: not a disaster copy";
   std::string text =
       fmt::format("behind by {} packs, {}, {}", remote.value("packs_behind", uint64_t{0}),
                   human_bytes(remote.value("bytes_behind", uint64_t{0})),
                   last.empty() ? "never complete so far" : "since " + last);
   if (remote.contains("seconds_left"))
     text += fmt::format(", {} minutes to go", remote.value("seconds_left", uint64_t{0}) / 60 + 1);
+  if (!complete) text += "; not a disaster copy";
   return text;
 }
 

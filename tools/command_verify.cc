@@ -11,6 +11,7 @@
 #include "catalog/local_place.h"
 #include "dedup/base/log.h"
 #include "dedup/base/posix_storage.h"
+#include "dedup/catalog_mode.h"
 #include "dedup/guard.h"
 #include "fs/check_fields.h"
 #include "tools/check_output.h"
@@ -51,6 +52,8 @@ class Verify {
     const CheckReport report = VARVE_TRY(check());
     line_.clear();
     nlohmann::json fields = check_fields(report);
+    if (const auto senders = VARVE_TRY(senders_without_catalog(*storage_)); !senders.empty())
+      fields["no_disaster_copy"] = no_disaster_copy(senders);
     if (ledger_) {
       add_ages(fields);
       VARVE_TRY(ledger_->compact(packs_));
@@ -149,6 +152,8 @@ class Verify {
       return;
     }
     print_check(fields, options_.store);
+    if (fields.contains("no_disaster_copy"))
+      fmt::print("{}\n", fields["no_disaster_copy"].get<std::string>());
     if (!fields.contains("never_verified")) return;
     const uint64_t never = fields["never_verified"].get<uint64_t>();
     if (never > 0) {

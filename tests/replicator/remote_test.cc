@@ -33,6 +33,10 @@ TEST_F(RemoteTest, ConfigurationsComeBack) {
   EXPECT_EQ(read.directory, config.directory);
   EXPECT_EQ(read.replica, config.replica);
   EXPECT_EQ(read.limit, "2M");
+  EXPECT_EQ(read.catalog, CatalogMode::kReplicated);
+  config.catalog = CatalogMode::kDistributed;
+  ASSERT_TRUE(write_remote(store, config).ok());
+  EXPECT_EQ(find_remote(store, "offsite")->catalog, CatalogMode::kDistributed);
   EXPECT_EQ(list_remotes(store)->size(), 1u);
   EXPECT_THAT(find_remote(store, "other").error().message(),
               testing::HasSubstr("there are offsite"));
@@ -40,6 +44,21 @@ TEST_F(RemoteTest, ConfigurationsComeBack) {
   EXPECT_TRUE(list_remotes(store)->empty());
   ASSERT_TRUE(store.create("replica/remotes/bad.json").ok());
   EXPECT_EQ(list_remotes(store).error().code(), Errc::kCorrupt);
+}
+
+TEST_F(RemoteTest,
+       AConfigurationWithoutACatalogModeIsReplicatedAndOneWithAnUnknownModeMakesNoSense) {
+  const std::string head = R"({"format_version": 1, "directory": "/mnt/offsite", "added": "",
+    "limit": "", "replica_id": ")" +
+                           config.replica.hex() + "\"";
+  const auto write = [&](const std::string& text) {
+    ASSERT_TRUE(store.make_directories("replica/remotes").ok());
+    ASSERT_TRUE(write_whole(store, "replica/remotes/offsite.json", as_bytes(text)).ok());
+  };
+  write(head + "}");
+  EXPECT_EQ(find_remote(store, "offsite")->catalog, CatalogMode::kReplicated);
+  write(head + R"(, "catalog": "scattered"})");
+  EXPECT_EQ(find_remote(store, "offsite").error().code(), Errc::kCorrupt);
 }
 
 TEST_F(RemoteTest, NamesThatCouldLeaveTheFolderAreRefused) {

@@ -143,6 +143,7 @@ class PassRun {
     size_t in_flight = 3;
     bool relist = false;
     std::string sender = sender_named();
+    CatalogMode catalog = CatalogMode::kReplicated;
   };
   PassRun(Storage& store, Storage& remote, const StoreConfig& config,
           const RemoteConfig& remote_config, uint64_t seed, Ways ways)
@@ -186,7 +187,7 @@ class PassRun {
                            : visit_remote(remote_, ways_.sender, *ledger_, random_));
     const Shipment::Route route{store_,        remote_,         ways_.sender,
                                 ledger_.get(), kTestBlockBytes, kTestWriteBytes};
-    pass_ = VARVE_TRY(Pass::begin(route, config_, history_));
+    pass_ = VARVE_TRY(Pass::begin(route, config_, history_, ways_.catalog));
     return {};
   }
   void figure() {
