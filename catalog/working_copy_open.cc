@@ -192,11 +192,11 @@ Result<void> WorkingCopy::State::meet_successor() {
 }
 
 /// It goes on as the writer that published the record of its joining.
-bool WorkingCopy::State::has_just_joined(const WriterHead& head) const {
-  if (guard->writer != head.writer || !head.succeeded.empty()) return false;
-  const auto published = history->head(head.writer);
-  if (!published || published->sequence != head.sequence) return false;
-  const auto is_its = [&](const SnapshotInfo& info) { return info.writer == head.writer; };
+bool WorkingCopy::State::has_just_joined() const {
+  if (guard->writer != head->writer || !head->succeeded.empty()) return false;
+  const auto published = history->head(head->writer);
+  if (!published || published->sequence != head->sequence) return false;
+  const auto is_its = [&](const SnapshotInfo& info) { return info.writer == head->writer; };
   return std::ranges::none_of(history->checkpoints(), is_its) &&
          std::ranges::none_of(history->snapshots(), is_its);
 }
@@ -204,8 +204,8 @@ bool WorkingCopy::State::has_just_joined(const WriterHead& head) const {
 Result<void> WorkingCopy::State::choose_writer() {
   std::string renewed;
   // Whoever makes its database anew on purpose, or has just joined, knows what it gave.
-  const bool is_new = !head || (rebuild && options.on_return != Options::Return::kTakeTheirs &&
-                                !has_just_joined(*head));
+  const bool is_new =
+      !head || (rebuild && options.on_return != Options::Return::kTakeTheirs && !has_just_joined());
   if (is_new) {
     head = WriterHead{random.id<WriterId>(), 0, {}};
   } else if (succeeded_by && succeeded_by->from == head->writer && !options.read_only) {

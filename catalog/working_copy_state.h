@@ -77,7 +77,7 @@ struct WorkingCopy::State {
   std::optional<Promotion> find_successor() const;
   Result<void> choose_writer();
   /// mkfs.varve --join made it, and nothing of it was written since.
-  bool has_just_joined(const WriterHead& head) const;
+  bool has_just_joined() const;
   Result<void> open_packs();
   void make_index_ready();
   Result<void> open_pipeline();

@@ -1,6 +1,6 @@
 #include "tools/succession_line.h"
 
-#include "catalog/writer_head.h"
+#include "dedup/writer_head.h"
 #include "dedup/guard.h"
 #include "dedup/succession.h"
 

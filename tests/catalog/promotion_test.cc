@@ -7,7 +7,7 @@
 
 #include "catalog/checker.h"
 #include "catalog/rejoin.h"
-#include "catalog/writer_head.h"
+#include "dedup/writer_head.h"
 #include "dedup/store_files.h"
 #include "tests/catalog/store_world.h"
 #include "tests/support/simulated_machine.h"
