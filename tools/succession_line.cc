@@ -1,8 +1,8 @@
 #include "tools/succession_line.h"
 
-#include "dedup/writer_head.h"
 #include "dedup/guard.h"
 #include "dedup/succession.h"
+#include "dedup/writer_head.h"
 
 namespace varve {
 

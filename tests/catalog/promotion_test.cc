@@ -7,8 +7,8 @@
 
 #include "catalog/checker.h"
 #include "catalog/rejoin.h"
-#include "dedup/writer_head.h"
 #include "dedup/store_files.h"
+#include "dedup/writer_head.h"
 #include "tests/catalog/store_world.h"
 #include "tests/support/simulated_machine.h"
 

@@ -78,7 +78,8 @@ TEST(Chunker, CutsAtTheSamePlacesForEver) {
   // Changing these places would make every store forget what it holds.
   const Bytes bytes = random_bytes(1, 200 * kKiB);
   const Chunker nc1(seeded_keyring(1), sizes_of(32 * kKiB));
-  EXPECT_EQ(cuts_of(nc1, bytes), (std::vector<size_t>{26174, 44373, 65857, 110177, 146983, 160544, 173455, 193596, 204800}));
+  EXPECT_EQ(cuts_of(nc1, bytes), (std::vector<size_t>{26174, 44373, 65857, 110177, 146983, 160544,
+                                                      173455, 193596, 204800}));
   const Chunker nc2(seeded_keyring(1), nc2_sizes_of(32 * kKiB));
   EXPECT_EQ(cuts_of(nc2, bytes),
             (std::vector<size_t>{32113, 65857, 110177, 143843, 154452, 173455, 204800}));

@@ -7,7 +7,7 @@ full && megabytes=256 || megabytes=48
 
 device=
 end_device() { [ -z "$device" ] || losetup -d "$device" 2>/dev/null || true; }
-trap 'code=$?; umount -l "$scratch"/drive 2>/dev/null; end_device; (exit $code) && true; cleanup' EXIT
+trap 'code=$?; umount -l "$scratch"/drive 2>/dev/null || true; end_device; (exit $code) && true; cleanup' EXIT
 
 plug() {  # plug FILESYSTEM
   device=$(losetup --show -f "$scratch/$1.image")
