@@ -10,6 +10,7 @@
 #include "replicator/remote.h"
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
+#include "tools/named_place.h"
 #include "tools/progress_line.h"
 #include "tools/report.h"
 #include "tools/supervised.h"
@@ -23,15 +24,14 @@ struct HealCommand {
   bool lengths = false, json = false;
 };
 
-/// The name of a remote, or a directory.
+/// A remote that is named as one must be that one.
 Result<std::string> directory_of(Storage& store, const std::string& from) {
-  if (from.find('/') != std::string::npos) return from;
+  NamedPlace place = VARVE_TRY(find_place(store, from));
+  if (!place.remote) return std::move(place.directory);
   const StoreConfig config = VARVE_TRY(read_store_config(store));
-  const RemoteConfig remote =
-      VARVE_TRY(in_context(find_remote(store, from), "a directory is named with a '/' in it"));
-  const auto place = VARVE_TRY(open_posix_storage(remote.directory));
-  VARVE_TRY(check_remote_identity(*place, config, remote));
-  return remote.directory;
+  const auto storage = VARVE_TRY(open_posix_storage(place.directory));
+  VARVE_TRY(check_remote_identity(*storage, config, *place.remote));
+  return std::move(place.directory);
 }
 
 Result<HealFigures> run_heal(const HealCommand& command) {

@@ -25,10 +25,6 @@ struct PromoteOptions {
   bool json = false;
 };
 
-bool is_within(const std::string& path, const std::string& directory) {
-  return path == directory || path.starts_with(directory == "/" ? "/" : directory + "/");
-}
-
 /// Absolute and without links; nothing is made.
 Result<std::string> local_path(const std::string& given, const std::string& directory) {
   std::error_code failed;

@@ -12,6 +12,7 @@
 #include "replicator/transfer.h"
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
+#include "tools/named_place.h"
 #include "tools/passphrase.h"
 #include "tools/real_path.h"
 #include "tools/report.h"
@@ -28,16 +29,8 @@ struct RejoinOptions {
   bool keep_mine = false, json = false;
 };
 
-/// The name of a remote, or a directory.
-Result<std::string> directory_of(Storage& store, const std::string& from) {
-  if (from.find('/') != std::string::npos) return from;
-  const RemoteConfig remote =
-      VARVE_TRY(in_context(find_remote(store, from), "a directory is named with a '/' in it"));
-  return remote.directory;
-}
-
 Result<void> bring(const RejoinOptions& options, Storage& store) {
-  const std::string directory = VARVE_TRY(directory_of(store, options.from));
+  const std::string directory = VARVE_TRY(find_place(store, options.from)).directory;
   const auto from = VARVE_TRY(open_posix_storage(directory));
   TransferLine line(!options.json);
   const TransferFigures brought =

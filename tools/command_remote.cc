@@ -12,6 +12,7 @@
 #include "replicator/remote.h"
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
+#include "tools/real_path.h"
 #include "tools/report.h"
 
 namespace varve {
@@ -40,10 +41,6 @@ Result<std::string> absolute(const std::string& path) {
                                                          &std::free);
   if (!real) return error_from_errno(errno, path);
   return std::string(real.get());
-}
-
-bool is_within(const std::string& path, const std::string& folder) {
-  return path == folder || path.starts_with(folder == "/" ? folder : folder + "/");
 }
 
 /// A directory that cannot be what was meant: the store itself, or one that goes with its disk.

@@ -18,6 +18,7 @@
 #include "dedup/keyring.h"
 #include "tools/exit_codes.h"
 #include "tools/passphrase.h"
+#include "tools/real_path.h"
 #include "tools/terminal.h"
 
 namespace varve {
@@ -154,7 +155,7 @@ Result<void> check_apart(const std::string& from, const std::string& store) {
   Result<std::string> here = real(store);
   if (!here.ok()) here = real(parent_of(store));
   const std::string inside = VARVE_TRY(std::move(here));
-  if (inside != there && !inside.starts_with(there == "/" ? there : there + "/")) return {};
+  if (!is_within(inside, there)) return {};
   return Error(Errc::kInvalid, store + " lies in " + from + ": name a directory outside of it");
 }
 

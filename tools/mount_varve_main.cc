@@ -249,19 +249,14 @@ Result<std::string> absolute_store(const std::string& path) {
   return found;
 }
 
-bool is_below(const std::string& path, const std::string& directory) {
-  if (path == directory || directory == "/") return true;
-  return path.starts_with(directory + "/");
-}
-
 // The directory for the working state, made if it is not there.
 Result<std::string> prepare_local(const std::string& path, const DaemonOptions& options) {
   std::error_code failed;
   std::string local = std::filesystem::weakly_canonical(std::filesystem::absolute(path), failed);
   if (failed) return error_from_errno(failed.value(), "local=" + path);
   if (local.size() > 1 && local.back() == '/') local.pop_back();
-  if (is_below(local, options.store) || is_below(options.store, local) ||
-      is_below(local, options.mountpoint)) {
+  if (is_within(local, options.store) || is_within(options.store, local) ||
+      is_within(local, options.mountpoint)) {
     return usage("local=" + path +
                  " must be a directory of its own, neither in the store nor below the mountpoint");
   }
@@ -276,7 +271,8 @@ Result<DaemonOptions> prepare(const Arguments& arguments, MountOptions mount) {
   options.store = VARVE_TRY(absolute_store(arguments.store));
   options.mountpoint = VARVE_TRY(prepare_mountpoint(arguments.mountpoint));
   // The mount would hide its own store, or be written into it.
-  if (is_below(options.store, options.mountpoint) || is_below(options.mountpoint, options.store)) {
+  if (is_within(options.store, options.mountpoint) ||
+      is_within(options.mountpoint, options.store)) {
     return usage("store " + options.store + " and mountpoint " + options.mountpoint +
                  " lie in each other");
   }

@@ -13,4 +13,9 @@ namespace varve {
 /// threads.
 Result<std::string> real_path_within(const std::string& path, std::chrono::milliseconds limit);
 
+/// Whether `path` is `directory` or lies in it; both are absolute and without links.
+inline bool is_within(const std::string& path, const std::string& directory) {
+  return path == directory || path.starts_with(directory == "/" ? directory : directory + "/");
+}
+
 }  // namespace varve
