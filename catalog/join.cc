@@ -19,8 +19,8 @@ Result<std::unique_ptr<StoreToJoin>> StoreToJoin::open(const World& world,
                                                        const AccessSecret& secret) {
   Storage& storage = world.storage;
   const StoreConfig config = VARVE_TRY(read_store_config(storage));
-  std::unique_ptr<StoreToJoin> store(
-      new StoreToJoin(world, VARVE_TRY(open_keyring(storage, config, secret))));
+  Keyring keyring = VARVE_TRY(open_keyring(storage, config, secret));
+  std::unique_ptr<StoreToJoin> store(new StoreToJoin(world, std::move(keyring)));
   store->config_ = config;
   store->config_file_ = VARVE_TRY(read_whole(storage, kStoreConfigPath, kConfigBytesMax));
   if (sha256(store->config_file_) != config.hash)

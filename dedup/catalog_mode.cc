@@ -9,11 +9,11 @@
 namespace varve {
 namespace {
 
-constexpr const char* kFolder = "replica/catalog";
+constexpr const char* kModesFolder = "replica/catalog";
 constexpr std::string_view kTemporaryPrefix = ".tmp-";
 
 std::string note_path(const std::string& sender) {
-  return std::string(kFolder) + "/" + sender;
+  return std::string(kModesFolder) + "/" + sender;
 }
 
 }  // namespace
@@ -35,16 +35,16 @@ Result<void> note_catalog_mode(Storage& place, const std::string& sender, Catalo
   if (VARVE_TRY(place.exists(path)) == kept_back) return {};
   if (!kept_back) {
     VARVE_TRY(place.unlink(path));
-    return place.sync_dir(kFolder);
+    return place.sync_dir(kModesFolder);
   }
-  VARVE_TRY(place.make_directories(kFolder));
+  VARVE_TRY(place.make_directories(kModesFolder));
   const nlohmann::json content = {{"format_version", kFormatVersion}, {"catalog", name_of(mode)}};
   return write_whole(place, path, as_bytes(content.dump() + "\n"));
 }
 
 Result<std::vector<std::string>> senders_without_catalog(Storage& place) {
   std::vector<std::string> senders;
-  for (const StorageEntry& entry : VARVE_TRY(list_if_there(place, kFolder))) {
+  for (const StorageEntry& entry : VARVE_TRY(list_if_there(place, kModesFolder))) {
     if (!entry.is_directory && !entry.name.starts_with(kTemporaryPrefix))
       senders.push_back(entry.name);
   }
