@@ -8,8 +8,7 @@
 namespace varve {
 namespace {
 
-constexpr Nanoseconds kSecond = 1'000'000'000;
-constexpr Nanoseconds kMeasureAtLeast = 2 * kSecond, kMeasureAtMost = 60 * kSecond;
+constexpr Nanoseconds kMeasureAtLeast = 2'000'000'000, kMeasureAtMost = 60'000'000'000;
 /// Blocks or files that each stream brings in a measure.
 constexpr uint64_t kPerStream = 2;
 /// A file costs ways there and back whatever its size: as much as that many bytes, about.
