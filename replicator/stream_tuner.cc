@@ -37,8 +37,8 @@ void StreamTuner::note(Nanoseconds now, const Progress& progress, bool busy) {
   if (!enough && (lasted < kMeasureAtMost || (bytes == 0 && files == 0))) return;
   if (settling_) return begin_phase(now, progress, false);
   const size_t streams = streams_;
-  decide((static_cast<double>(bytes) + static_cast<double>(files) * kFileIsWorth) *
-         static_cast<double>(kSecond) / static_cast<double>(lasted));
+  decide((static_cast<double>(bytes) + static_cast<double>(files) * kFileIsWorth) * 1e9 /
+         static_cast<double>(lasted));
   begin_phase(now, progress, streams != streams_);
 }
 
