@@ -131,7 +131,7 @@ Result<void> Committer::State::run(const std::function<Result<void>()>& at_freez
   Result<void> outcome = write(froze);
   // What was frozen stays so, and is more by the rows that the first try added: one moment, one
   // commit.
-  if (!outcome.ok() && outcome.error().code() == Errc::kNoSpace && options.find_space())
+  while (!outcome.ok() && outcome.error().code() == Errc::kNoSpace && options.find_space())
     outcome = write(true);
   if (!outcome.ok()) {
     kv.thaw();

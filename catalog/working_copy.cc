@@ -138,10 +138,8 @@ Result<void> WorkingCopy::finish(
   State& state = *state_;
   // Whether a checkpoint is due is seen in the tree, so everything has to be there first. Without
   // one the working copy has all that is committed: an error here must not keep that from it.
-  const auto all_in = [&] { return quiesce([] { return Result<void>(); }); };
-  Result<void> checkpointed = all_in();
-  const bool full = !checkpointed.ok() && checkpointed.error().code() == Errc::kNoSpace;
-  if (full && state.ballast->give()) checkpointed = all_in();
+  Result<void> checkpointed =
+      state.ballast->with_space([&] { return quiesce([] { return Result<void>(); }); });
   if (checkpointed.ok() && !state.options.read_only && state.snapshotter->checkpoint_due()) {
     auto taken = state.snapshotter->take({SnapshotClass::kCheckpoint, 0, ""}, quiesce);
     if (!taken.ok()) checkpointed = std::move(taken).error();

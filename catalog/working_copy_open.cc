@@ -40,14 +40,16 @@ Result<std::unique_ptr<WorkingCopy>> WorkingCopy::open(std::unique_ptr<World> wo
   auto state = std::make_unique<State>(shared, options, metrics);
   Result<void> opened = state->open(secret);
   const auto failed_with = [&](Errc code) { return !opened.ok() && opened.error().code() == code; };
-  const bool has_room = failed_with(Errc::kNoSpace) && state->ballast && state->ballast->give();
-  // A database that was found damaged on the way is refused the second time.
-  if (has_room || (failed_with(Errc::kCorrupt) && state->kv)) {
+  const auto again = [&] {
     state.reset();
     state = std::make_unique<State>(shared, options, metrics);
     opened = state->open(secret);
-  }
+  };
+  while (failed_with(Errc::kNoSpace) && state->ballast && state->ballast->give()) again();
+  // A database that was found damaged on the way is refused the second time.
+  if (failed_with(Errc::kCorrupt) && state->kv) again();
   VARVE_TRY(std::move(opened));
+  if (!options.read_only) state->ballast->take_if_room();
   return std::unique_ptr<WorkingCopy>(new WorkingCopy(std::move(state)));
 }
 
@@ -72,7 +74,7 @@ Result<void> WorkingCopy::State::open_files(const AccessSecret& secret) {
   VARVE_TRY(storage.make_directories("local"));
   lock = VARVE_TRY(world->lock(options.mountpoint));
   ballast.emplace(storage);
-  if (!options.read_only) ballast->take_if_room();
+  if (!options.read_only) ballast->take_over();
   keyring.emplace(VARVE_TRY(open_keyring(storage, config, secret)));
   for (const char* folder :
        {"packs", "catalog", "lists", "snapshots", "records", kDatabase, kOpenPacks, kIndex}) {

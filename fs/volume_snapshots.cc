@@ -113,10 +113,8 @@ Result<SnapshotInfo> Volume::take_snapshot(std::string_view set_name, std::strin
 Result<void> Volume::drop(const SetId& set, std::string_view name) {
   std::optional<SnapshotInfo> snapshot = working_copy_.history().find(set, name);
   if (!snapshot) return Error(Errc::kNotFound, fmt::format("there is no snapshot '{}'", name));
-  Result<void> dropped = working_copy_.history().drop(snapshot->hash);
-  const bool full = !dropped.ok() && dropped.error().code() == Errc::kNoSpace;
-  return full && working_copy_.ballast().give() ? working_copy_.history().drop(snapshot->hash)
-                                                : std::move(dropped);
+  return working_copy_.ballast().with_space(
+      [&] { return working_copy_.history().drop(snapshot->hash); });
 }
 
 Result<void> Volume::drop_snapshot(std::string_view set_name, std::string_view name) {
