@@ -1,5 +1,7 @@
 import pathlib
+import resource
 import shutil
+import sys
 
 from ..measuring import run, shell
 from ..mount import Mount
@@ -7,6 +9,8 @@ from ..random_reads import image, random_reads
 from ..scenario import Scenario, Step
 from .control import Control
 
+# It holds a descriptor for each file that the kernel knows.
+DESCRIPTORS = 1 << 20
 EXAMPLE = pathlib.Path("/usr/share/doc/libfuse3-dev/examples/passthrough_ll.c")
 
 
@@ -25,15 +29,27 @@ class Passthrough(Control):
         return None
 
     def scenarios(self):
-        return super().scenarios() + [Scenario(self._made, [Step("large/image", "", self._random_reads)], sources=("changed",))]
+        found = super().scenarios()
+        if self._descriptors() < DESCRIPTORS:
+            print(f"... passthrough: small files are left out: it may open {self._descriptors()} only, and nobody may raise that", file=sys.stderr)
+            found = [scenario for scenario in found if "small" not in scenario.sources]
+        return found + [Scenario(self._made, [Step("large/image", "", self._random_reads)], sources=("changed",))]
 
     def command(self):
         program, behind = self.place / "passthrough_ll", self._behind()
         if not program.exists():
             shell(f"cc -O2 -o {program} {EXAMPLE} $(pkg-config --cflags --libs fuse3)")
         behind.mkdir(exist_ok=True)
-        # It holds a descriptor for each file that the kernel knows.
-        return ["prlimit", "--nofile=1048576", program, "-f", "-o", f"source={behind}", self.mountpoint]
+        return ["prlimit", f"--nofile={self._descriptors()}", program, "-f", "-o", f"source={behind}", self.mountpoint]
+
+    def _descriptors(self):
+        """As many as are needed, where the kernel lets this process have them."""
+        now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (now, max(most, DESCRIPTORS)))
+            return DESCRIPTORS
+        except (ValueError, PermissionError):
+            return min(most, DESCRIPTORS)
 
     def forget(self):
         self.mount.unmount()
