@@ -6,15 +6,11 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <chrono>
-#include <condition_variable>
-#include <functional>
 #include <mutex>
-#include <vector>
 
-#include "dedup/base/bus_guard.h"
 #include "dedup/base/checked_rows.h"
 #include "dedup/base/checksum.h"
+#include "dedup/base/lmdb_transactions.h"
 #include "dedup/base/log.h"
 
 namespace varve {
@@ -29,47 +25,12 @@ constexpr uint64_t kMapBytes = uint64_t{1} << 40;
 constexpr uint64_t kMapBytesMin = uint64_t{1} << 30;
 constexpr unsigned kReadersMax = 1024;
 constexpr uint64_t kFullBytes = uint64_t{1} << 20;
-constexpr auto kGrowWait = std::chrono::seconds(10);
 
 /// The row that says which transaction wrote the tree; shown to nobody.
 constexpr std::string_view kStampKey = kKvReservedKey;
 
 std::string stamp_of(uint64_t transaction) {
   return {reinterpret_cast<const char*>(&transaction), sizeof transaction};
-}
-
-Error lmdb_error(int code, std::string_view what) {
-  if (code == EIO) return Error(Errc::kIo, std::string(what) + ": the disk failed");
-  if (code > 0) return error_from_errno(code, what);
-  Errc kind = Errc::kIo;
-  switch (code) {
-    case MDB_NOTFOUND:
-      kind = Errc::kNotFound;
-      break;
-    case MDB_READERS_FULL:
-      kind = Errc::kBusy;
-      break;
-    case MDB_CORRUPTED:
-    case MDB_PAGE_NOTFOUND:
-    case MDB_CURSOR_FULL:
-    case MDB_PAGE_FULL:
-    case MDB_BAD_TXN:
-    case MDB_INVALID:
-    case MDB_VERSION_MISMATCH:
-    case MDB_INCOMPATIBLE:
-      kind = Errc::kCorrupt;
-      break;
-    default:
-      break;
-  }
-  return Error(kind, std::string(what) + ": " + mdb_strerror(code));
-}
-
-/// LMDB's answer, or EIO where the disk did not give a page of the map.
-template <typename Call>
-int guarded(const Call& call) {
-  int code = EIO;
-  return survives_bus_error([&] { code = call(); }) ? code : EIO;
 }
 
 MDB_val to_val(std::string_view text) {
@@ -80,72 +41,6 @@ struct EnvironmentCloser {
   void operator()(MDB_env* environment) const { mdb_env_close(environment); }
 };
 using Environment = std::unique_ptr<MDB_env, EnvironmentCloser>;
-
-/// Read transactions that are reset keep their reader slot, so that renewing one takes no lock in
-/// the file.
-class ReadTransactions {
- public:
-  explicit ReadTransactions(MDB_env* environment) : environment_(environment) {}
-  ~ReadTransactions() {
-    for (MDB_txn* transaction : idle_) mdb_txn_abort(transaction);
-  }
-  ReadTransactions(const ReadTransactions&) = delete;
-  ReadTransactions& operator=(const ReadTransactions&) = delete;
-
-  Result<MDB_txn*> take() {
-    MDB_txn* transaction = nullptr;
-    {
-      std::unique_lock lock(mutex_);
-      may_open_.wait(lock, [this] { return !growing_; });
-      open_++;
-      if (!idle_.empty()) {
-        transaction = idle_.back();
-        idle_.pop_back();
-      }
-    }
-    int code = guarded([&] {
-      return transaction != nullptr
-                 ? mdb_txn_renew(transaction)
-                 : mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction);
-    });
-    if (code == 0) return transaction;
-    if (transaction != nullptr) mdb_txn_abort(transaction);
-    leave(nullptr);
-    return lmdb_error(code, "opening a view of the database");
-  }
-
-  void give_back(MDB_txn* transaction) {
-    mdb_txn_reset(transaction);
-    leave(transaction);
-  }
-
-  /// Runs `change` while no view is open and none can be opened; kBusy if views stay open.
-  Result<void> while_none(const std::function<int()>& change) {
-    std::unique_lock lock(mutex_);
-    growing_ = true;
-    bool none = all_closed_.wait_for(lock, kGrowWait, [this] { return open_ == 0; });
-    int code = none ? change() : 0;
-    growing_ = false;
-    may_open_.notify_all();
-    if (!none) return Error(Errc::kBusy, "the database cannot grow while views of it stay open");
-    if (code != 0) return lmdb_error(code, "growing the database");
-    return {};
-  }
-
- private:
-  void leave(MDB_txn* transaction) {
-    std::lock_guard lock(mutex_);
-    if (transaction != nullptr) idle_.push_back(transaction);
-    if (--open_ == 0 && growing_) all_closed_.notify_all();
-  }
-
-  MDB_env* const environment_;
-  std::mutex mutex_;
-  std::condition_variable may_open_, all_closed_;
-  std::vector<MDB_txn*> idle_;
-  size_t open_ = 0;
-  bool growing_ = false;
-};
 
 class LmdbCursor final : public KvCursor {
  public:
@@ -224,7 +119,7 @@ class LmdbKv final : public Kv {
       MDB_txn* transaction = VARVE_TRY(readers_.take());
       LmdbTree tree;
       bool read = false;
-      const int code = guarded([&] {
+      const int code = guarded_lmdb([&] {
         read = LmdbTree::read(map_.data(), page_bytes_, mdb_txn_id(transaction), tree);
         return 0;
       });
@@ -252,7 +147,7 @@ class LmdbKv final : public Kv {
       {
         std::optional<DamageMark::UntilDeath> until_death;
         if (damage_.mark()) until_death.emplace(*damage_.mark());
-        code = guarded([&] { return try_commit(batch); });
+        code = guarded_lmdb([&] { return try_commit(batch); });
       }
       if (code == 0) return {};
       if (code == MDB_MAP_FULL) {
