@@ -18,9 +18,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr Nanoseconds kSecondOfWaiting = 1'000'000'000;
-constexpr Nanoseconds kPatienceWithEnding = 30 * kSecondOfWaiting;
-constexpr Nanoseconds kPatienceWithMounted = 2 * kSecondOfWaiting;
+constexpr Nanoseconds kPatienceWithEnding = 30 * kSecond;
+constexpr Nanoseconds kPatienceWithMounted = 2 * kSecond;
 constexpr auto kLookEvery = std::chrono::milliseconds(20);
 
 std::string host_name() {
@@ -93,7 +92,7 @@ Result<void> take(int fd, const std::string& root, const std::string& path, Cloc
     const Holder holder = holder_in(content_of(fd));
     const Nanoseconds waited = clock.monotonic() - begin;
     if (waited >= patience_with(holder)) return busy(root, holder);
-    if (!told && waited >= kSecondOfWaiting && is_at(holder, StoreLock::Stage::kEnding)) {
+    if (!told && waited >= kSecond && is_at(holder, StoreLock::Stage::kEnding)) {
       told = true;
       log_info(root + ": waiting for " + holder.who +
                ", which is putting what was written into the store after an umount");

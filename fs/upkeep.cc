@@ -6,7 +6,6 @@
 namespace varve {
 namespace {
 
-constexpr Nanoseconds kSecond = 1'000'000'000;
 // Together below kCommitIntervalMs: data that is dirty for a second is flushed at the next tick,
 // and committed within three more.
 constexpr int kTickMs = 500;

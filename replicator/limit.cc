@@ -164,7 +164,6 @@ void Throttle::set_rate(std::optional<uint64_t> bytes_per_second) {
 }
 
 Throttle::Turn Throttle::take(uint64_t bytes, Nanoseconds now) {
-  constexpr Nanoseconds kSecond = 1'000'000'000;
   std::lock_guard lock(mutex_);
   if (!rate_) return {};
   if (*rate_ == 0) return {false, kSecond};

@@ -15,7 +15,6 @@
 namespace varve {
 namespace {
 
-constexpr Nanoseconds kSecond = 1'000'000'000;
 constexpr Nanoseconds kFiguresInterval = 2 * kSecond;
 constexpr auto kTick = std::chrono::milliseconds(100);
 

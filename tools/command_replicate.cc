@@ -20,7 +20,6 @@
 namespace varve {
 namespace {
 
-constexpr Nanoseconds kSecond = 1'000'000'000;
 constexpr Nanoseconds kLookAgain = 10 * kSecond;          // for files that are new here
 constexpr Nanoseconds kLookAgainAtDamage = 60 * kSecond;  // what is damaged is read again each time
 constexpr Nanoseconds kBackoffMin = 5 * kSecond, kBackoffMax = 300 * kSecond;

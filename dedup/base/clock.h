@@ -8,6 +8,7 @@ namespace varve {
 
 /// Nanoseconds since 1970-01-01T00:00:00Z; before it, negative.
 using Nanoseconds = int64_t;
+inline constexpr Nanoseconds kSecond = 1'000'000'000;
 
 class Clock {
  public:

@@ -52,7 +52,6 @@ TEST(BandwidthLimit, RefusesWhatMakesNoSense) {
 }
 
 TEST(Throttle, SpreadsBytesOverTime) {
-  constexpr Nanoseconds kSecond = 1'000'000'000;
   Throttle throttle;
   EXPECT_EQ(throttle.take(100 * kM, 5).wait, 0);
   throttle.set_rate(2 * kM);

@@ -14,7 +14,7 @@
 namespace varve {
 namespace {
 
-constexpr Nanoseconds kSecond = 1'000'000'000, kTick = kSecond / 10;
+constexpr Nanoseconds kTick = kSecond / 10;
 constexpr double kBlock = 4.0 * kMiB;
 
 /// A line, as the mounts show it: a block is written at once, and the next one when it has arrived.
