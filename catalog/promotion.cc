@@ -1,5 +1,6 @@
 #include "catalog/promotion.h"
 
+#include <algorithm>
 #include <set>
 
 #include "dedup/base/log.h"
@@ -56,6 +57,77 @@ Result<void> check_is_remote(const PromotionPlace& place, const GuardFound& foun
                                 place.shown + " MOUNTPOINT");
 }
 
+std::set<WriterId> writers_of(const History& history) {
+  std::set<WriterId> writers;
+  for (const SnapshotInfo& info : history.checkpoints()) writers.insert(info.writer);
+  for (const SnapshotInfo& info : history.snapshots()) writers.insert(info.writer);
+  return writers;
+}
+
+std::set<SetId> sets_of(const RebuiltTrees& trees) {
+  std::set<SetId> sets;
+  for (const RebuiltTree& one : trees.trees) {
+    if (!one.tree.set.is_zero()) sets.insert(one.tree.set);
+  }
+  return sets;
+}
+
+/// "writer W, sets a, b, as of T"
+std::string described(const RebuiltTrees& trees) {
+  std::string names;
+  for (const RebuiltTree& one : trees.trees) {
+    if (!one.tree.set.is_zero()) names += (names.empty() ? "" : ", ") + one.tree.set_name;
+  }
+  return "writer " + trees.writer->hex() + " (sets " + names + "; as of " +
+         utc_iso(trees.trees[0].from.time) + ")";
+}
+
+/// A writer whose sets are all others than those of `newest` is another site's; one that shares
+/// sets is the same site's under an earlier id, or one that was succeeded.
+Result<void> check_is_only_site(const RebuiltTrees& newest, const History& history) {
+  const std::set<SetId> taken = sets_of(newest);
+  std::string others;
+  for (const WriterId& writer : writers_of(history)) {
+    const RebuiltTrees theirs = VARVE_TRY(choose_live_trees(history, writer));
+    const std::set<SetId> sets = sets_of(theirs);
+    const auto is_taken = [&](const SetId& set) { return taken.contains(set); };
+    if (sets.empty() || std::ranges::any_of(sets, is_taken)) continue;
+    others += (others.empty() ? "" : "; ") + described(theirs);
+  }
+  if (others.empty()) return {};
+  return Error(Errc::kInvalid, "several sites have their live trees here: " + described(newest) +
+                                   "; " + others +
+                                   ". Name the site that goes on with --site WRITER");
+}
+
+Result<WriterId> find_site(const std::string& site, const History& history) {
+  std::optional<WriterId> found;
+  for (const WriterId& writer : writers_of(history)) {
+    if (!writer.hex().starts_with(site)) continue;
+    if (found) return Error(Errc::kInvalid, "several writers' ids begin with " + site);
+    found = writer;
+  }
+  if (found) return *found;
+  return Error(Errc::kNotFound,
+               "no writer whose id begins with " + site + " has a snapshot or a checkpoint here");
+}
+
+/// The live trees that go on: of a promotion that has begun those of the writer in the guard.
+Result<RebuiltTrees> choose_site(const History& history, const PromotionPlan& plan,
+                                 const std::string& site) {
+  std::optional<WriterId> wanted;
+  if (plan.resumes) {
+    wanted = plan.guard.writer;
+  } else if (!site.empty()) {
+    wanted = VARVE_TRY(find_site(site, history));
+  }
+  RebuiltTrees trees = VARVE_TRY(choose_live_trees(history, wanted));
+  if (!trees.writer || trees.trees.empty())
+    return Error(Errc::kNotFound, "there is no snapshot and no checkpoint to go on from");
+  if (!wanted) VARVE_TRY(check_is_only_site(trees, history));
+  return trees;
+}
+
 }  // namespace
 
 Result<void> check_trees_are_whole(const RebuiltTrees& trees, const History& history,
@@ -79,7 +151,7 @@ Result<void> check_trees_are_whole(const RebuiltTrees& trees, const History& his
 }
 
 Result<PromotionPlan> plan_promotion(const PromotionPlace& place, const AccessSecret& secret,
-                                     Clock& clock, Random& random) {
+                                     const std::string& site, Clock& clock, Random& random) {
   PromotionPlan plan;
   plan.config = VARVE_TRY(read_store_config(place.storage));
   const GuardFound found = VARVE_TRY(read_guard(place.storage, place.place, plan.config.store_id));
@@ -90,11 +162,7 @@ Result<PromotionPlan> plan_promotion(const PromotionPlace& place, const AccessSe
   const Keyring keyring = VARVE_TRY(open_keyring(place.storage, plan.config, secret));
   const auto history =
       VARVE_TRY(History::open(place.storage, keyring, clock, random, plan.guard.replica));
-  std::optional<WriterId> guarded;
-  if (plan.resumes) guarded = plan.guard.writer;
-  const RebuiltTrees trees = VARVE_TRY(choose_live_trees(*history, guarded));
-  if (!trees.writer || trees.trees.empty())
-    return Error(Errc::kNotFound, "there is no snapshot and no checkpoint to go on from");
+  const RebuiltTrees trees = VARVE_TRY(choose_site(*history, plan, site));
   VARVE_TRY(check_trees_are_whole(trees, *history, place.storage));
   plan.left_at = trees.trees[0].from.time;
   plan.sets = trees.trees.size() - (trees.trees[0].tree.set.is_zero() ? 1 : 0);

@@ -1,11 +1,12 @@
 // Promotion: a remote becomes a live store when the site is gone.
 //
-// plan_promotion looks and writes nothing. begin_promotion writes the guard, in one rename: before
-// it the place is a remote; from then on it is a live store whose local/ is lost, of the writer
-// whose live trees it takes over, and replicators of others are refused. complete_promotion opens
-// it, which makes the working copy as after the loss of local/, under a new writer id, takes a
-// checkpoint, publishes the promotion, and names the new writer in the guard. Whatever opens the
-// store next does what of that was interrupted.
+// plan_promotion looks and writes nothing. Where several sites send to one remote, one of them is
+// promoted: whose live trees they are has to be said. begin_promotion writes the guard, in one
+// rename: before it the place is a remote; from then on it is a live store whose local/ is lost, of
+// the writer whose live trees it takes over, and replicators of others are refused.
+// complete_promotion opens it, which makes the working copy as after the loss of local/, under a
+// new writer id, takes a checkpoint, publishes the promotion, and names the new writer in the
+// guard. Whatever opens the store next does what of that was interrupted.
 #pragma once
 
 #include "catalog/recovery.h"
@@ -30,10 +31,13 @@ struct PromotionPlace {
   bool elsewhere = false;  // local/ is to lie in another directory
 };
 
-/// kWrongPassphrase; kBusy if it is a live store; kNotFound, saying what, if something is missing
-/// that the newest checkpoint needs, or if there is nothing to take over.
+/// `site`: the writer whose live trees go on, as hexadecimal digits that its id begins with; empty
+/// for the one with the newest checkpoint. kWrongPassphrase; kBusy if it is a live store;
+/// kNotFound, saying what, if something is missing that the newest checkpoint needs, or if there is
+/// nothing to take over; kInvalid, naming them, if other sites than the newest one have live trees
+/// here and none was named.
 Result<PromotionPlan> plan_promotion(const PromotionPlace& place, const AccessSecret& secret,
-                                     Clock& clock, Random& random);
+                                     const std::string& site, Clock& clock, Random& random);
 Result<void> begin_promotion(const PromotionPlace& place, const PromotionPlan& plan);
 /// The new writer.
 Result<WriterId> complete_promotion(std::unique_ptr<World> world, const AccessSecret& secret,

@@ -20,7 +20,7 @@ namespace {
 constexpr std::chrono::seconds kPlacePatience{15};
 
 struct PromoteOptions {
-  std::string directory, local;
+  std::string directory, local, site;
   SecretSource secret;
   bool json = false;
 };
@@ -70,8 +70,8 @@ Result<Outcome> promote(const PromoteOptions& options) {
     VARVE_TRY(check_own_local(directory));
   }
   const AccessSecret secret = VARVE_TRY(read_access_secret(options.secret, directory));
-  outcome.plan = VARVE_TRY(
-      in_context(plan_promotion(place, secret, system_clock(), system_random()), directory));
+  outcome.plan = VARVE_TRY(in_context(
+      plan_promotion(place, secret, options.site, system_clock(), system_random()), directory));
   if (place.elsewhere) {
     VARVE_TRY(
         link_local(directory, local, outcome.plan.config.store_id, outcome.plan.guard.replica));
@@ -115,11 +115,17 @@ void add_promote_command(CLI::App& app, int& exit_code) {
                    "Where its working state goes: an empty directory on a disk of this machine, "
                    "made if it is not there (else DIR/local, which must be on one itself)")
       ->type_name("PATH");
+  command
+      ->add_option("--site", options->site,
+                   "Whose live trees go on, where several sites send to this remote: what the id "
+                   "of their writer begins with")
+      ->type_name("WRITER");
   add_secret_options(*command, options->secret);
   command->add_flag("--json", options->json, "Print JSON");
   command->footer(
       "Examples: varve promote --passphrase-file pw /srv/acme/site1\n"
       "          varve promote /mnt/provider/acme/site1 --local /var/lib/varve\n"
+      "          varve promote /srv/acme/both --site 7c01\n"
       "The live trees are those of the newest checkpoint. All that they need must be here.\n"
       "Interrupted, run it again. DIR is mounted afterwards as any store: it says itself where\n"
       "its working state is.");

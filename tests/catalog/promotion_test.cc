@@ -5,123 +5,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "catalog/checker.h"
-#include "catalog/rejoin.h"
-#include "dedup/store_files.h"
-#include "dedup/writer_head.h"
-#include "tests/catalog/store_world.h"
-#include "tests/support/simulated_machine.h"
+#include "tests/catalog/promotion_world.h"
 
 namespace varve {
 namespace {
 
 using testing::HasSubstr;
-
-constexpr const char* kShown = "simulated";
-
-/// Words for files come from StoreWorld; the store is the simulated machine's.
-struct Site : StoreWorld {
-  explicit Site(std::unique_ptr<SimulatedMachine> machine_in) : machine(std::move(machine_in)) {}
-  ~Site() { copy.reset(); }
-
-  std::unique_ptr<SimulatedMachine> machine;
-
-  static WorkingCopy::Options options() {
-    WorkingCopy::Options options;
-    options.threads = 1;
-    options.cache_bytes = 1 << 20;
-    return options;
-  }
-  Result<void> try_to_open() {
-    copy.reset();
-    copy = VARVE_TRY(WorkingCopy::open(machine->world(), secret(), options(), metrics));
-    return {};
-  }
-  void open() {
-    const Result<void> opened = try_to_open();
-    ASSERT_TRUE(opened.ok()) << opened.error().message();
-  }
-  Guard guard() {
-    const auto config = read_store_config(*machine->disk).value();
-    const AskPlace place = [&] { return machine->world()->place(); };
-    return read_guard(*machine->disk, place, config.store_id).value().guard.value_or(Guard{});
-  }
-  PromotionPlace place() {
-    return {*machine->disk, kShown, [this] { return machine->world()->place(); }};
-  }
-  Result<WriterId> promote(bool unbound = false) {
-    PromotionPlace here = place();
-    here.unbound = unbound;
-    const PromotionPlan plan =
-        VARVE_TRY(plan_promotion(here, secret(), machine->clock, machine->random));
-    VARVE_TRY(begin_promotion(here, plan));
-    return complete_promotion(machine->world(), secret(), options());
-  }
-  Result<Rejoined> come_back(bool keep_mine) {
-    copy.reset();
-    return rejoin([this] { return Result<std::unique_ptr<World>>(machine->world()); }, secret(),
-                  keep_mine, options(), machine->clock);
-  }
-  /// As absorb does.
-  void absorb(SimulatedMachine& from) {
-    const StoreFiles files = list_store_files(*from.disk).value();
-    for (const StoreFile& file : files.files) {
-      const std::string path = path_of(file);
-      if (machine->disk->exists(path).value()) continue;
-      ASSERT_TRUE(machine->disk->make_directories(path.substr(0, path.rfind('/'))).ok());
-      ASSERT_TRUE(write_whole(*machine->disk, path, *read_whole(*from.disk, path, 1 << 30)).ok());
-    }
-  }
-  /// The whole mount's snapshots, as names.
-  std::vector<SnapshotInfo> whole_snapshots() {
-    std::vector<SnapshotInfo> result;
-    for (const SnapshotInfo& info : copy->history().snapshots()) {
-      if (info.header.snapshot_class == SnapshotClass::kMount) result.push_back(info);
-    }
-    return result;
-  }
-  Result<CheckReport> check() {
-    CheckOptions how;
-    how.read_data = true;
-    how.threads = 1;
-    return copy->check(how);
-  }
-};
-
-const Bytes& first_file() {
-  static const Bytes bytes = StoreWorld::content(1, 100'000);
-  return bytes;
-}
-const Bytes& later_file() {
-  static const Bytes bytes = StoreWorld::content(2, 50'000);
-  return bytes;
-}
-
-/// A site whose checkpoint has both files, and whose snapshot has the first; closed.
-std::unique_ptr<SimulatedMachine> site_machine() {
-  auto machine = std::make_unique<SimulatedMachine>(1);
-  std::vector<AccessSecret> secrets;
-  secrets.push_back(StoreWorld::secret());
-  const auto made = create_store(*machine->disk, ChunkerSizes::of_average(16 << 10).value(),
-                                 secrets, machine->random, "2026-11-22T05:30:00Z");
-  EXPECT_TRUE(made.ok());
-  Site site(std::move(machine));
-  site.open();
-  site.file(site.set("web"), "first", first_file());
-  site.commit();
-  EXPECT_TRUE(site.snapshot("web", "one").ok());
-  site.file(site.set("web"), "later", later_file());
-  site.close();
-  return std::move(site.machine);
-}
-
-void make_remote(SimulatedMachine& machine) {
-  machine.lose_local();
-  machine.disk->remove_all("replica");
-  const auto config = read_store_config(*machine.disk).value();
-  const Guard guard{machine.random.id<ReplicaId>(), {}};
-  ASSERT_TRUE(write_unbound_guard(*machine.disk, config.store_id, guard).ok());
-}
 
 struct PromotionTest : testing::Test {
   std::unique_ptr<SimulatedMachine> site = site_machine();
@@ -131,7 +20,7 @@ struct PromotionTest : testing::Test {
   PromotionTest() { make_remote(*remote); }
 
   /// What a promoted store has to show.
-  void expect_promoted(Site& promoted) {
+  void expect_promoted(SimulatedSite& promoted) {
     promoted.open();
     EXPECT_EQ(promoted.read("web/first"), first_file());
     EXPECT_EQ(promoted.read("web/later"), later_file());
@@ -152,14 +41,14 @@ struct PromotionTest : testing::Test {
   }
 
   /// The remote promoted, with a new file, closed; the site has its files.
-  std::unique_ptr<Site> succeeded_site() {
-    Site promoted(std::move(remote));
+  std::unique_ptr<SimulatedSite> succeeded_site() {
+    SimulatedSite promoted(std::move(remote));
     EXPECT_TRUE(promoted.promote().ok());
     promoted.open();
     promoted.file(promoted.set("web"), "theirs", StoreWorld::content(3, 70'000));
     EXPECT_TRUE(promoted.snapshot("web", "two").ok());
     promoted.close();
-    auto back = std::make_unique<Site>(std::move(site));
+    auto back = std::make_unique<SimulatedSite>(std::move(site));
     back->open();
     back->file(back->set("web"), "mine", StoreWorld::content(4, 60'000));
     back->commit();
@@ -171,7 +60,7 @@ struct PromotionTest : testing::Test {
 };
 
 TEST_F(PromotionTest, ARemoteBecomesALiveStore) {
-  Site promoted(std::move(remote));
+  SimulatedSite promoted(std::move(remote));
   const ReplicaId replica = promoted.guard().replica;
   EXPECT_THAT(promoted.try_to_open().error().message(), HasSubstr("is a remote"));
   const Result<WriterId> writer = promoted.promote();
@@ -188,7 +77,7 @@ TEST_F(PromotionTest, ARemoteBecomesALiveStore) {
 }
 
 TEST_F(PromotionTest, OneThatLooksDifferentEachTimeStaysUnbound) {
-  Site promoted(std::move(remote));
+  SimulatedSite promoted(std::move(remote));
   ASSERT_TRUE(promoted.promote(true).ok());
   expect_promoted(promoted);
   EXPECT_TRUE(promoted.guard().anywhere);
@@ -200,7 +89,7 @@ TEST_F(PromotionTest, AfterThePowerWentItIsARemoteOrALiveStoreAndTheNextRunCompl
   for (uint64_t effects = 0; !done; effects++) {
     for (uint64_t seed = 0; seed < 3; seed++) {
       SCOPED_TRACE("effect " + std::to_string(effects) + ", seed " + std::to_string(seed));
-      Site promoted(remote->copy(100 + effects));
+      SimulatedSite promoted(remote->copy(100 + effects));
       promoted.machine->power.stop_after(effects);
       done = promoted.promote().ok();
       promoted.machine->cut_power(seed);
@@ -224,7 +113,7 @@ TEST_F(PromotionTest, AfterThePowerWentItIsARemoteOrALiveStoreAndTheNextRunCompl
 }
 
 TEST_F(PromotionTest, WhatIsNotWholeIsRefusedAndStaysARemote) {
-  Site torn(remote->copy(3));
+  SimulatedSite torn(remote->copy(3));
   for (const std::string& path : torn.machine->disk->files()) {
     if (!path.starts_with("packs/")) continue;
     ASSERT_TRUE(torn.machine->disk->unlink(path).ok());
@@ -236,19 +125,19 @@ TEST_F(PromotionTest, WhatIsNotWholeIsRefusedAndStaysARemote) {
   }
   EXPECT_TRUE(torn.guard().writer.is_zero());
   EXPECT_TRUE(torn.guard().anywhere);
-  Site empty(remote->copy(4));
+  SimulatedSite empty(remote->copy(4));
   empty.machine->disk->remove_all("snapshots");
   EXPECT_THAT(empty.promote().error().message(), HasSubstr("no snapshot and no checkpoint"));
-  Site strange(remote->copy(5));
+  SimulatedSite strange(remote->copy(5));
   const AccessSecret wrong = StoreWorld::secret("another key");
   const auto plan =
-      plan_promotion(strange.place(), wrong, strange.machine->clock, strange.machine->random);
+      plan_promotion(strange.place(), wrong, "", strange.machine->clock, strange.machine->random);
   ASSERT_FALSE(plan.ok());
   EXPECT_EQ(plan.error().code(), Errc::kWrongPassphrase);
 }
 
 TEST_F(PromotionTest, ALiveStoreIsNotPromoted) {
-  Site live(std::move(site));
+  SimulatedSite live(std::move(site));
   const Result<WriterId> refused = live.promote();
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code(), Errc::kBusy);
@@ -256,7 +145,7 @@ TEST_F(PromotionTest, ALiveStoreIsNotPromoted) {
 }
 
 TEST_F(PromotionTest, ALostWorkingCopyOfAPromotedStoreIsFollowed) {
-  Site promoted(std::move(remote));
+  SimulatedSite promoted(std::move(remote));
   ASSERT_TRUE(promoted.promote().ok());
   promoted.machine->lose_local();
   promoted.open();
@@ -279,7 +168,7 @@ TEST_F(PromotionTest, ASiteThatWasSucceededWaits) {
   const auto promotions = read_promotions(*back->machine->disk, config);
   ASSERT_TRUE(promotions.ok());
   EXPECT_TRUE(unsettled_promotion(*promotions, {old}, back->guard().replica)) << "without a key";
-  auto options = Site::options();
+  auto options = SimulatedSite::options();
   options.read_only = true;
   back->copy =
       WorkingCopy::open(back->machine->world(), StoreWorld::secret(), options, back->metrics)
@@ -307,7 +196,7 @@ TEST_F(PromotionTest, ItTakesTheirLiveTreesAndKeepsItsOwnAsASnapshot) {
   EXPECT_EQ(back->read("web/after"), first_file());
   EXPECT_EQ(back->come_back(false).error().code(), Errc::kInvalid) << "that is settled";
   // And what the site has published tells the promoted store nothing about itself.
-  Site promoted(std::move(remote));
+  SimulatedSite promoted(std::move(remote));
   promoted.absorb(*back->machine);
   promoted.open();
   EXPECT_EQ(promoted.read("web/theirs"), StoreWorld::content(3, 70'000));
@@ -329,9 +218,9 @@ TEST_F(PromotionTest, OrGoesOnWithItsOwn) {
 }
 
 TEST_F(PromotionTest, WithoutTheirFilesNothingChanges) {
-  Site promoted(std::move(remote));
+  SimulatedSite promoted(std::move(remote));
   ASSERT_TRUE(promoted.promote().ok());
-  Site back(std::move(site));
+  SimulatedSite back(std::move(site));
   const StoreFiles files = list_store_files(*promoted.machine->disk).value();
   for (const StoreFile& file : files.files) {
     if (file.file_class != FileClass::kRecord) continue;
@@ -352,7 +241,7 @@ TEST_F(PromotionTest, ARejoinThatIsInterruptedLosesNothing) {
   bool done = false;
   for (uint64_t effects = 0; !done; effects += 3) {
     SCOPED_TRACE("effect " + std::to_string(effects));
-    Site back(prepared->machine->copy(200 + effects));
+    SimulatedSite back(prepared->machine->copy(200 + effects));
     back.machine->power.stop_after(effects);
     done = back.come_back(false).ok();
     back.machine->cut_power(effects);
