@@ -4,13 +4,6 @@
 source "$(dirname "$0")/lib.sh"
 remote=$scratch/remote
 
-refused() {  # refused STATUS TEXT COMMAND...
-  local wanted=$1 text=$2 status=0
-  shift 2
-  "$@" >"$scratch/refused" 2>&1 || status=$?
-  equal "$status" "$wanted" "$* ($(cat "$scratch/refused"))"
-  grep -q -- "$text" "$scratch/refused" || fail "$*: '$(cat "$scratch/refused")' does not say '$text'"
-}
 new_day() {
   "$here/make_data" mixed "$1" $((4 << 20)) "$mnt/set/file-$1"
   varve snapshot "$mnt/set" "day-$1" >/dev/null

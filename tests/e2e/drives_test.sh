@@ -21,13 +21,6 @@ is_restored() {  # is_restored DAY: at the remote
   varve restore --passphrase-file "$pw" "$remote" "set/day-$1" "$scratch/back" >/dev/null || fail "restore of day-$1"
   must_equal "$scratch/original-$1" "$scratch/back" "day-$1 from the remote"
 }
-refused() {  # refused STATUS TEXT COMMAND...
-  local wanted=$1 text=$2 status=0
-  shift 2
-  "$@" >"$scratch/refused" 2>&1 || status=$?
-  equal "$status" "$wanted" "$* ($(cat "$scratch/refused"))"
-  grep -q "$text" "$scratch/refused" || fail "$*: '$(cat "$scratch/refused")' does not say '$text'"
-}
 all_of() { (cd "$1" && find packs catalog lists snapshots records keys -type f | sort | xargs sha256sum); }
 
 make_store

@@ -4,14 +4,6 @@
 source "$(dirname "$0")/lib.sh"
 [ "$(id -u)" -eq 0 ] || fail "needs root"
 
-refused() {  # refused STATUS TEXT COMMAND...: fails with that status, in one line that says so
-  local wanted=$1 text=$2 status=0
-  shift 2
-  "$@" >"$scratch/refused" 2>&1 || status=$?
-  equal "$status" "$wanted" "$* ($(cat "$scratch/refused"))"
-  grep -q "$text" "$scratch/refused" || fail "'$*' is refused otherwise: $(cat "$scratch/refused")"
-  equal "$(wc -l <"$scratch/refused")" 1 "lines of '$*'"
-}
 promote() { varve promote --passphrase-file "$pw" "$@"; }
 rejoin() { varve rejoin --passphrase-file "$pw" "$@"; }
 names() { varve snapshots --passphrase-file "$pw" --json "$1" | python3 -c 'import json, sys; print(*sorted(s["set"] + "/" + s["name"] for s in json.load(sys.stdin)["snapshots"] if s["set"]))'; }

@@ -6,13 +6,6 @@ source "$(dirname "$0")/ssh.sh"
 [ "$(id -u)" -eq 0 ] || fail "needs root"
 full && megabytes=256 || megabytes=24
 
-refused() {  # refused STATUS TEXT COMMAND...: it ends with that exit code and says so in one line
-  local wanted=$1 text=$2 status=0
-  shift 2
-  "$@" >"$scratch/refused" 2>&1 || status=$?
-  equal "$status" "$wanted" "$* ($(cat "$scratch/refused"))"
-  grep -q "$text" "$scratch/refused" || fail "$*: '$(cat "$scratch/refused")' does not say '$text'"
-}
 field() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[0][sys.argv[2]])' "$scratch/json" "$1"; }
 replicate() { varve replicate "$store" --remote "$1" --json "${@:2}" >"$scratch/json" || fail "replicate $*: $(cat "$scratch/json")"; }
 is_whole() {  # is_whole REMOTE SET/SNAPSHOT ORIGINAL

@@ -6,13 +6,6 @@ source "$(dirname "$0")/lib.sh"
 full && megabytes=128 || megabytes=8
 remote=$scratch/remote
 
-refused() {  # refused STATUS TEXT COMMAND...
-  local wanted=$1 text=$2 status=0
-  shift 2
-  "$@" >"$scratch/refused" 2>&1 || status=$?
-  equal "$status" "$wanted" "$* ($(cat "$scratch/refused"))"
-  grep -q "$text" "$scratch/refused" || fail "$*: '$(cat "$scratch/refused")' does not say '$text'"
-}
 # at SITE: what follows is of that one's store and mount.
 at() {
   store=$scratch/store-$1 mnt=$scratch/mnt-$1
