@@ -40,14 +40,14 @@ trap cleanup EXIT
 say() { echo "-- $*"; }
 fail() { echo "FAILED: $*" >&2; exit 1; }
 equal() { [ "$1" = "$2" ] || fail "$3: '$1' is not '$2'"; }
-refused() {  # refused STATUS TEXT COMMAND...: it ends with that exit code, and says TEXT (a pattern) in one line
+refused() {  # refused STATUS TEXT COMMAND...: it ends with that exit code, and says TEXT (a pattern)
   local wanted=$1 text=$2 status=0
   shift 2
   "$@" >"$scratch/refused" 2>&1 || status=$?
   equal "$status" "$wanted" "the exit code of '$*' ($(cat "$scratch/refused"))"
   grep -q -- "$text" "$scratch/refused" || fail "'$*' is refused otherwise: $(cat "$scratch/refused")"
-  equal "$(wc -l <"$scratch/refused")" 1 "lines of '$*' ($(cat "$scratch/refused"))"
 }
+refused_in_a_line() { refused "$@" && equal "$(wc -l <"$scratch/refused")" 1 "lines of '${*:3}' ($(cat "$scratch/refused"))"; }
 
 make_store() { mkfs.varve --no-recovery-key --passphrase-file "$pw" "${1:-$store}" >"$scratch/mkfs.log" 2>&1 || { cat "$scratch/mkfs.log"; fail "mkfs.varve"; }; }
 

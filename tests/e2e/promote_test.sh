@@ -58,34 +58,34 @@ mount -t tmpfs -o size=1G tmpfs "$scratch/disk" # another filesystem
 local=$scratch/disk/local
 printf 'another passphrase\n' >"$scratch/wrong"
 chmod 600 "$scratch/wrong"
-refused 6 "store" promote "$scratch/empty"
-refused 3 "passphrase" varve promote --passphrase-file "$scratch/wrong" "$remote" --local "$local"
-refused 1 "directory of its own" promote "$remote" --local "$remote/state"
-refused 1 "holds something else" promote "$remote" --local "$scratch/first"
-refused 4 "is a live store" promote "$scratch/old" # with its own local/
+refused_in_a_line 6 "store" promote "$scratch/empty"
+refused_in_a_line 3 "passphrase" varve promote --passphrase-file "$scratch/wrong" "$remote" --local "$local"
+refused_in_a_line 1 "directory of its own" promote "$remote" --local "$remote/state"
+refused_in_a_line 1 "holds something else" promote "$remote" --local "$scratch/first"
+refused_in_a_line 4 "is a live store" promote "$scratch/old" # with its own local/
 cp -a "$remote" "$scratch/torn"
 victim=$(find "$scratch/torn/packs" -type f | head -1)
 rm "$victim"
-refused 6 "$(basename "$victim")" promote "$scratch/torn"
+refused_in_a_line 6 "$(basename "$victim")" promote "$scratch/torn"
 [ ! -e "$scratch/torn/local" ] && [ ! -e "$local/db" ] || fail "a promotion that was refused has made something"
-refused 32 "is a remote" mount.varve "$remote" "$mnt" -o "passphrase_file=$pw"
+refused_in_a_line 32 "is a remote" mount.varve "$remote" "$mnt" -o "passphrase_file=$pw"
 
 say "the remote is promoted, with its working state on another disk"
 promote "$remote" --local "$local" >"$scratch/out" || { cat "$scratch/out"; fail "varve promote"; }
 grep -q "is a live store now" "$scratch/out" || fail "varve promote said: $(cat "$scratch/out")"
 [ -e "$local/db/data.mdb" ] || fail "the database is not in $local"
 equal "$(readlink "$remote/local")" "$local" "where local/ leads to"
-refused 4 "is a live store already" promote "$remote"
-refused 4 "is a live store already" promote "$remote" --local "$scratch/disk/more"
+refused_in_a_line 4 "is a live store already" promote "$remote"
+refused_in_a_line 4 "is a live store already" promote "$remote" --local "$scratch/disk/more"
 cp -a "$remote" "$scratch/copied"
-refused 32 "not this place's working state" mount.varve "$scratch/copied" "$mnt" -o "passphrase_file=$pw"
+refused_in_a_line 32 "not this place's working state" mount.varve "$scratch/copied" "$mnt" -o "passphrase_file=$pw"
 rm -rf "$scratch/copied"
 
 say "backups go on there"
 store=$remote
 mount_store
 must_equal "$scratch/second" "$mnt/web" "the live tree after the promotion"
-refused 4 "is mounted" rejoin "$remote"
+refused_in_a_line 4 "is mounted" rejoin "$remote"
 "$here/make_data" random "$((seed + 2))" $((66 << 20)) "$mnt/web/new" # more than a pack
 varve sync "$mnt"
 crash_daemon
@@ -106,10 +106,10 @@ store=$scratch/old
 mount_store
 echo "written since" >"$mnt/web/since"
 unmount_store
-refused 4 "varve rejoin STORE --from offsite" varve replicate "$store"
-refused 1 "not succeeded" rejoin "$store"
+refused_in_a_line 4 "varve rejoin STORE --from offsite" varve replicate "$store"
+refused_in_a_line 1 "not succeeded" rejoin "$store"
 varve absorb "$remote" "$store" >/dev/null 2>&1
-refused 32 "varve rejoin" mount.varve "$store" "$mnt" -o "passphrase_file=$pw"
+refused_in_a_line 32 "varve rejoin" mount.varve "$store" "$mnt" -o "passphrase_file=$pw"
 varve status "$store" | grep -q "until you choose" || fail "varve status does not say that the store was succeeded"
 varve replicate "$store" >"$scratch/out" 2>&1 && fail "varve replicate to a remote that was promoted"
 grep -q "Nothing is written here until you choose" "$scratch/out" || fail "varve replicate does not say it: $(cat "$scratch/out")"
@@ -128,7 +128,7 @@ equal "$(cat "$mnt/.varve/snapshots/$saved/web/since")" "written since" "what wa
 echo "again" >"$mnt/web/again"
 varve snapshot "$mnt/web" three >/dev/null
 unmount_store
-refused 1 "not succeeded" rejoin "$store"
+refused_in_a_line 1 "not succeeded" rejoin "$store"
 varve status "$store" | grep -q "until you choose" && fail "varve status says it was succeeded still"
 verified "$store"
 
@@ -172,8 +172,8 @@ varve absorb "$scratch/second-remote" "$store" >/dev/null 2>&1
 for ((i = 0; i < 600; i++)); do varve status "$mnt" | grep -q "until you choose" && break; sleep 0.1; done
 [ "$i" -lt 600 ] || fail "the daemon does not notice that its store was succeeded"
 for ((i = 0; i < 600; i++)); do touch "$mnt/web/more" 2>/dev/null || break; sleep 0.1; done
-refused 1 "[Rr]ead-only" touch "$mnt/web/and-more"
-refused 1 "[Rr]ead-only" mkdir "$mnt/web/.varve/snapshots/five"
+refused_in_a_line 1 "[Rr]ead-only" touch "$mnt/web/and-more"
+refused_in_a_line 1 "[Rr]ead-only" mkdir "$mnt/web/.varve/snapshots/five"
 equal "$(cat "$mnt/web/unsynced")" "unsynced" "what was written before"
 unmount_store
 rejoin "$store" --keep-mine >/dev/null || fail "varve rejoin --keep-mine after a mount"
