@@ -1,38 +1,76 @@
-#include <numeric>
+#include "dedup/decoded_segment.h"
 
-#include "dedup/pack_store.h"
+#include <algorithm>
+#include <numeric>
 
 namespace varve {
 
-// offsets_ holds each chunk's place in raw_, then the chunks' numbers in the order of their ids,
-// for find.
 DecodedSegment::DecodedSegment(SegmentType type, Buffer raw, std::vector<IndexedChunk> chunks)
     : type_(type), raw_(std::move(raw)), chunks_(std::move(chunks)) {
-  const size_t count = chunks_.size();
-  offsets_.resize(2 * count);
-  uint32_t offset = 0;
-  for (size_t i = 0; i < count; i++) {
-    offsets_[i] = offset;
-    offset += chunks_[i].length;
-  }
-  const auto order = offsets_.begin() + static_cast<ptrdiff_t>(count);
-  std::iota(order, offsets_.end(), 0);
-  std::sort(order, offsets_.end(),
-            [this](uint32_t a, uint32_t b) { return chunks_[a].id < chunks_[b].id; });
+  note_offsets();
+  order_.resize(chunks_.size());
+  std::iota(order_.begin(), order_.end(), 0);
+  std::ranges::sort(order_, {}, [this](uint32_t number) { return chunks_[number].id; });
 }
 
-std::optional<ByteView> DecodedSegment::find(const ChunkId& id) const {
-  const auto order = offsets_.begin() + static_cast<ptrdiff_t>(chunks_.size());
-  const auto found = std::lower_bound(
-      order, offsets_.end(), id,
-      [this](uint32_t number, const ChunkId& sought) { return chunks_[number].id < sought; });
-  if (found == offsets_.end() || chunks_[*found].id != id) return std::nullopt;
-  return raw_.view().subspan(offsets_[*found], chunks_[*found].length);
+DecodedSegment::DecodedSegment(SegmentType type, Buffer raw, std::vector<IndexedChunk> chunks,
+                               const Hasher& hasher)
+    : type_(type),
+      raw_(std::move(raw)),
+      hasher_(&hasher),
+      chunks_(std::move(chunks)),
+      names_(chunks_.size(), Name::kUnknown) {
+  note_offsets();
+}
+
+void DecodedSegment::note_offsets() {
+  offsets_.reserve(chunks_.size());
+  uint32_t offset = 0;
+  for (const IndexedChunk& chunk : chunks_) {
+    offsets_.push_back(offset);
+    offset += chunk.length;
+  }
+}
+
+std::optional<ByteView> DecodedSegment::find(const ChunkId& id, uint64_t length_min) const {
+  return hasher_ == nullptr ? find_in_order(id) : find_by_naming(id, length_min);
+}
+
+std::optional<ByteView> DecodedSegment::find_in_order(const ChunkId& id) const {
+  const auto id_of = [this](uint32_t number) { return chunks_[number].id; };
+  const auto found = std::ranges::lower_bound(order_, id, {}, id_of);
+  if (found == order_.end() || chunks_[*found].id != id) return std::nullopt;
+  return bytes_of(*found);
+}
+
+bool DecodedSegment::has_name(size_t number, const ChunkId& id) const {
+  if (names_[number] == Name::kUnknown) {
+    // What cannot be named is no chunk that anybody looks for.
+    const Result<ChunkId> computed = hasher_->item_id(type_, bytes_of(number));
+    if (computed.ok()) chunks_[number].id = *computed;
+    names_[number] = computed.ok() ? Name::kKnown : Name::kNone;
+  }
+  return names_[number] == Name::kKnown && chunks_[number].id == id;
+}
+
+std::optional<ByteView> DecodedSegment::find_by_naming(const ChunkId& id,
+                                                       uint64_t length_min) const {
+  const auto found_among = [&](const auto& is_candidate) -> std::optional<ByteView> {
+    for (size_t i = 0; i < chunks_.size(); i++) {
+      if (is_candidate(i) && has_name(i, id)) return bytes_of(i);
+    }
+    return std::nullopt;
+  };
+  std::lock_guard lock(mutex_);
+  if (auto known = found_among([&](size_t i) { return names_[i] == Name::kKnown; })) return known;
+  if (auto likely = found_among([&](size_t i) { return chunks_[i].length == length_min; }))
+    return likely;
+  return found_among([&](size_t i) { return chunks_[i].length > length_min; });
 }
 
 size_t DecodedSegment::memory_bytes() const {
   return sizeof *this + raw_.size() + chunks_.capacity() * sizeof(IndexedChunk) +
-         offsets_.capacity() * sizeof(uint32_t);
+         (offsets_.capacity() + order_.capacity()) * sizeof(uint32_t);
 }
 
 }  // namespace varve

@@ -25,12 +25,13 @@ struct Fetch::State {
         read_ahead(read_ahead_in),
         cache(cache_bytes, metrics) {}
 
-  Result<SegmentCache::Segment> segment(const ChunkPlace& place) {
-    return cache.get(place, [&] { return packs.read_segment(place.pack, place.segment); });
+  Result<SegmentCache::Segment> segment(const ChunkPlace& place, Naming naming) {
+    return cache.get(place, [&] { return packs.read_segment(place.pack, place.segment, naming); });
   }
   /// The chunk at that place; nullopt if the segment is whole and does not have it.
-  Result<std::optional<ChunkBytes>> at(const ChunkId& id, const ChunkPlace& place);
-  Result<ChunkBytes> by_index(const ChunkId& id, std::optional<Error> reason);
+  Result<std::optional<ChunkBytes>> at(const ChunkId& id, const ChunkPlace& place,
+                                       uint64_t length_min);
+  Result<ChunkBytes> by_index(const ChunkId& id, uint64_t length_min, std::optional<Error> reason);
 
   PackStore& packs;
   ChunkIndex& index;
@@ -43,16 +44,18 @@ struct Fetch::State {
   size_t tasks = 0;
 };
 
-Result<std::optional<ChunkBytes>> Fetch::State::at(const ChunkId& id, const ChunkPlace& place) {
-  SegmentCache::Segment decoded = VARVE_TRY(segment(place));
-  const std::optional<ByteView> bytes = decoded->find(id);
+Result<std::optional<ChunkBytes>> Fetch::State::at(const ChunkId& id, const ChunkPlace& place,
+                                                   uint64_t length_min) {
+  SegmentCache::Segment decoded = VARVE_TRY(segment(place, Naming::kWhenLookedFor));
+  const std::optional<ByteView> bytes = decoded->find(id, length_min);
   if (!bytes) return std::optional<ChunkBytes>();
   return std::optional<ChunkBytes>(ChunkBytes{std::move(decoded), *bytes});
 }
 
 /// `reason` is why the hint's place did not give the chunk; it is what is said if there is no other
 /// place.
-Result<ChunkBytes> Fetch::State::by_index(const ChunkId& id, std::optional<Error> reason) {
+Result<ChunkBytes> Fetch::State::by_index(const ChunkId& id, uint64_t length_min,
+                                          std::optional<Error> reason) {
   std::optional<ChunkPlace> last;
   for (int look = 0; look < kLooksMax; look++) {
     if (ingest != nullptr) {
@@ -64,7 +67,7 @@ Result<ChunkBytes> Fetch::State::by_index(const ChunkId& id, std::optional<Error
     const std::optional<ChunkPlace> place = VARVE_TRY(index.find(id));
     if (!place || place == last) break;
     last = place;
-    auto found = at(id, *place);
+    auto found = at(id, *place, length_min);
     if (found.ok() && *found) return std::move(**found);
     if (found.ok()) {
       reason = Error(Errc::kCorrupt, fmt::format("segment {} of pack {} does not have it",
@@ -91,14 +94,15 @@ Fetch::~Fetch() {
   state_->idle.wait(lock, [this] { return state_->tasks == 0; });
 }
 
-Result<ChunkBytes> Fetch::chunk(const ChunkId& id, const std::optional<ChunkPlace>& hint) {
+Result<ChunkBytes> Fetch::chunk(const ChunkId& id, const std::optional<ChunkPlace>& hint,
+                                uint64_t length_min) {
   std::optional<Error> reason;
   if (hint) {
-    auto found = state_->at(id, *hint);
+    auto found = state_->at(id, *hint, length_min);
     if (found.ok() && *found) return std::move(**found);
     if (!found.ok()) reason = std::move(found).error();
   }
-  return state_->by_index(id, std::move(reason));
+  return state_->by_index(id, length_min, std::move(reason));
 }
 
 void Fetch::prefetch(const ChunkId& id, const std::optional<ChunkPlace>& hint) {
@@ -116,7 +120,9 @@ void Fetch::prefetch(const ChunkId& id, const std::optional<ChunkPlace>& hint) {
     state_->tasks++;
   }
   state_->read_ahead->run([state = state_.get(), where = *place] {
-    (void)state->segment(where).ok();  // a failure is met again, and told, by who reads
+    // All is named here, on another processor than who reads it in order. A failure is met again,
+    // and told, by that one.
+    (void)state->segment(where, Naming::kAtOnce).ok();
     std::lock_guard lock(state->mutex);
     state->tasks--;
     state->idle.notify_all();

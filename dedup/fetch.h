@@ -27,9 +27,11 @@ class Fetch {
         size_t cache_bytes);
   ~Fetch();
 
-  /// `hint` is tried first; a stale one costs time only. kCorrupt with pack and chunk named if no
-  /// whole copy is here.
-  Result<ChunkBytes> chunk(const ChunkId& id, const std::optional<ChunkPlace>& hint = std::nullopt);
+  /// `hint` is tried first; a stale one costs time only. `length_min` is how long the chunk is at
+  /// least, as far as the caller knows. kCorrupt with pack and chunk named if no whole copy is
+  /// here.
+  Result<ChunkBytes> chunk(const ChunkId& id, const std::optional<ChunkPlace>& hint = std::nullopt,
+                           uint64_t length_min = 0);
 
   /// Begins to decode in the background what a sequential reader will ask for next. Never blocks,
   /// never fails.

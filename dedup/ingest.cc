@@ -108,6 +108,11 @@ Result<std::optional<IndexedChunk>> expected_front(Ingest::State& state, IngestS
   return std::optional(*guess);
 }
 
+size_t segment_bytes_for(SegmentType type, Ingest::Access access) {
+  if (access == Ingest::Access::kSequential) return kStreamSegmentBytes;
+  return type == SegmentType::kChunks ? kImageSegmentBytes : kTreeSegmentBytes;
+}
+
 }  // namespace
 
 const std::shared_ptr<PendingSegment>& SegmentBuilder::segment_for(
@@ -140,8 +145,7 @@ std::shared_ptr<SegmentBuilder> Ingest::State::take_builder(SegmentType type, Ac
   std::lock_guard lock(mutex);
   auto& unused = idle[{type, access}];
   if (unused.empty()) {
-    const size_t target = access == Access::kSequential ? kStreamSegmentBytes : kRandomSegmentBytes;
-    builders.push_back(std::make_shared<SegmentBuilder>(type, target));
+    builders.push_back(std::make_shared<SegmentBuilder>(type, segment_bytes_for(type, access)));
     return builders.back();
   }
   std::shared_ptr<SegmentBuilder> builder = std::move(unused.back());

@@ -52,7 +52,10 @@ class Ingest {
   /// hand their unfinished segment to the next of the same kind, so that small files share
   /// segments. One thread at a time per stream; none may outlive the Ingest.
   class Stream;
-  enum class Access { kSequential, kRandom };  // segments of 1 MiB, or of 256 KiB
+  enum class Access {
+    kSequential,
+    kRandom
+  };  // of what comes next much is decoded at once, or little
   std::unique_ptr<Stream> open_stream(SegmentType type, Access access);
 
   /// The id of `item` (for objects: format.md's coding with canonical part and hints); stored if it

@@ -66,7 +66,8 @@ std::shared_ptr<const SegmentTable> PackReader::table() const {
 }
 
 Result<std::shared_ptr<const DecodedSegment>> PackReader::read(uint32_t ordinal,
-                                                               const Hasher& hasher) const {
+                                                               const Hasher& hasher,
+                                                               Naming naming) const {
   uint32_t begin, end;
   {
     std::lock_guard lock(mutex_);
@@ -78,7 +79,7 @@ Result<std::shared_ptr<const DecodedSegment>> PackReader::read(uint32_t ordinal,
   }
   Buffer sealed(end - begin);
   VARVE_TRY(read_exactly(*file_, begin, sealed.span()));
-  return segments_.decode(ordinal, sealed.span(), hasher);
+  return segments_.decode(ordinal, sealed.span(), hasher, naming);
 }
 
 Result<PackIndex> PackReader::read_index() const {

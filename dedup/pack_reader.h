@@ -29,7 +29,8 @@ class PackReader {
   void add_segment(uint64_t end);
 
   /// kNotFound if the pack has no such segment.
-  Result<std::shared_ptr<const DecodedSegment>> read(uint32_t ordinal, const Hasher& hasher) const;
+  Result<std::shared_ptr<const DecodedSegment>> read(uint32_t ordinal, const Hasher& hasher,
+                                                     Naming naming = Naming::kAtOnce) const;
   /// Of a sealed pack: the index at its end.
   Result<PackIndex> read_index() const;
   /// The same; where that is damaged, what the segments hold that can be read, the others left

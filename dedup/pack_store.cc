@@ -161,13 +161,14 @@ std::vector<PackInfo> PackStore::sealed_packs() const {
 }
 
 Result<std::shared_ptr<const DecodedSegment>> PackStore::read_segment(const PackId& pack,
-                                                                      uint32_t segment) {
+                                                                      uint32_t segment,
+                                                                      Naming naming) {
   auto reader = state_->reader(pack);
   if (!reader.ok()) {
     if (!find(pack)) return std::move(reader).error();
     return state_->report(pack, kNoSegment, reader.error());
   }
-  auto decoded = (*reader)->read(segment, state_->hasher);
+  auto decoded = (*reader)->read(segment, state_->hasher, naming);
   if (decoded.ok()) {
     state_->segments_decoded.add();
     return decoded;

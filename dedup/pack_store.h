@@ -1,8 +1,8 @@
 // All packs of a store that are here: sealed ones by name, and those in writing; found by pack id.
 //
-// Any thread. What a pack says is checked before it is believed: segments are authenticated and
-// every chunk id is checked when a segment is decoded. A pack that is missing, torn or damaged is
-// reported once, with its pack id and file, and gives kCorrupt.
+// Any thread. What a pack says is checked before it is believed: segments are authenticated, and
+// chunks are found by ids that are computed from their bytes. A pack that is missing, torn or
+// damaged is reported once, with its pack id and file, and gives kCorrupt.
 #pragma once
 
 #include <functional>
@@ -13,29 +13,12 @@
 #include "dedup/base/metrics.h"
 #include "dedup/base/random.h"
 #include "dedup/base/storage.h"
+#include "dedup/decoded_segment.h"
 #include "dedup/hasher.h"
 #include "dedup/keyring.h"
 #include "dedup/pack_format.h"
 
 namespace varve {
-
-/// A decoded segment: chunks one after the other. Immutable and shared.
-class DecodedSegment {
- public:
-  DecodedSegment(SegmentType type, Buffer raw, std::vector<IndexedChunk> chunks);
-
-  SegmentType type() const { return type_; }
-  /// The bytes of the chunk with that id; nullopt if it is not in this segment.
-  std::optional<ByteView> find(const ChunkId& id) const;
-  const std::vector<IndexedChunk>& chunks() const { return chunks_; }
-  size_t memory_bytes() const;
-
- private:
-  SegmentType type_;
-  Buffer raw_;
-  std::vector<IndexedChunk> chunks_;
-  std::vector<uint32_t> offsets_;
-};
 
 class PackStore {
  public:
@@ -54,8 +37,10 @@ class PackStore {
   std::vector<PackInfo> sealed_packs() const;
 
   /// Reads, opens, decodes and checks one segment of a sealed pack or of one in writing. kNotFound,
-  /// and no line in the log, if the pack is not known or has no such segment: a stale hint.
-  Result<std::shared_ptr<const DecodedSegment>> read_segment(const PackId& pack, uint32_t segment);
+  /// and no line in the log, if the pack is not known or has no such segment: a stale hint. Chunks
+  /// that are named as they are looked for must be so while this lives.
+  Result<std::shared_ptr<const DecodedSegment>> read_segment(const PackId& pack, uint32_t segment,
+                                                             Naming naming = Naming::kAtOnce);
   /// Whether the storage says that the pack's file is not there; then, once it is there again,
   /// take_returned gives it.
   bool is_missing(const PackId& pack);

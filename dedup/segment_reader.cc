@@ -1,6 +1,7 @@
 #include "dedup/segment_reader.h"
 
 #include "dedup/compressor.h"
+#include "dedup/pack_store.h"
 
 namespace varve {
 namespace {
@@ -9,9 +10,10 @@ Bytes additional_data(const PackKeys& keys, uint64_t ordinal, SegmentPart part, 
   return segment_additional_data(keys.header().store, keys.header().pack, ordinal, part, type);
 }
 
-/// The chunks of decoded bytes, by the lengths at the body's front; ids are computed.
-Result<std::vector<IndexedChunk>> name_chunks(const SegmentHeader& header, ByteView lengths,
-                                              ByteView raw, const Hasher& hasher) {
+/// The chunks of decoded bytes, by the lengths at the body's front; ids are computed if there is a
+/// hasher.
+Result<std::vector<IndexedChunk>> find_chunks(const SegmentHeader& header, ByteView lengths,
+                                              ByteView raw, const Hasher* hasher) {
   Decoder in(lengths);
   std::vector<IndexedChunk> chunks;
   chunks.reserve(header.chunk_count);
@@ -20,7 +22,9 @@ Result<std::vector<IndexedChunk>> name_chunks(const SegmentHeader& header, ByteV
     if (length == 0 || length > raw.size()) {
       return Error(Errc::kCorrupt, "its chunks' lengths do not fit");
     }
-    chunks.push_back({VARVE_TRY(hasher.item_id(header.type, raw.first(length))), length});
+    ChunkId id;
+    if (hasher != nullptr) id = VARVE_TRY(hasher->item_id(header.type, raw.first(length)));
+    chunks.push_back({id, length});
     raw = raw.subspan(length);
   }
   if (!raw.empty()) return Error(Errc::kCorrupt, "its chunks' lengths do not fit");
@@ -86,7 +90,8 @@ Result<SegmentHeader> SegmentReader::open_header(uint64_t ordinal, ByteView seal
 
 Result<std::shared_ptr<const DecodedSegment>> SegmentReader::decode(uint64_t ordinal,
                                                                     ByteSpan sealed,
-                                                                    const Hasher& hasher) const {
+                                                                    const Hasher& hasher,
+                                                                    Naming naming) const {
   if (sealed.size() < kSealedSegmentHeaderBytes + kTagBytes) {
     return Error(Errc::kCorrupt, "cut off");
   }
@@ -107,8 +112,13 @@ Result<std::shared_ptr<const DecodedSegment>> SegmentReader::decode(uint64_t ord
   const size_t lengths_bytes = size_t{4} * header.chunk_count;
   Buffer raw(header.raw_length);
   VARVE_TRY(decompress(header.codec, plain.subspan(lengths_bytes), raw.span()));
-  auto chunks = VARVE_TRY(name_chunks(header, plain.first(lengths_bytes), raw.view(), hasher));
-  return std::make_shared<const DecodedSegment>(header.type, std::move(raw), std::move(chunks));
+  const bool at_once = naming == Naming::kAtOnce;
+  auto chunks = VARVE_TRY(
+      find_chunks(header, plain.first(lengths_bytes), raw.view(), at_once ? &hasher : nullptr));
+  if (at_once)
+    return std::make_shared<const DecodedSegment>(header.type, std::move(raw), std::move(chunks));
+  return std::make_shared<const DecodedSegment>(header.type, std::move(raw), std::move(chunks),
+                                                hasher);
 }
 
 Buffer seal_segment(const PackKeys& keys, Sealer& header_sealer, Sealer& body_sealer,

@@ -1,18 +1,21 @@
 // Opens and decodes sealed segments of one pack.
 //
 // Any thread. Nothing is believed before its seal has opened; the chunks' ids are computed from
-// what was decoded, so that a chunk found by its id is that chunk, whatever an index said.
+// what was decoded (decoded_segment.h), so that a chunk found by its id is that chunk, whatever an
+// index said.
 #pragma once
 
 #include <memory>
 #include <mutex>
 #include <vector>
 
+#include "dedup/decoded_segment.h"
 #include "dedup/hasher.h"
 #include "dedup/pack_keys.h"
-#include "dedup/pack_store.h"
 
 namespace varve {
+
+struct PreparedSegment;  // pack_store.h
 
 class SegmentReader {
  public:
@@ -24,9 +27,11 @@ class SegmentReader {
   /// Opens the sealed header (kSealedSegmentHeaderBytes) of the pack's segment `ordinal`.
   Result<SegmentHeader> open_header(uint64_t ordinal, ByteView sealed) const;
 
-  /// A whole segment, header and body; the bytes of `sealed` are used up.
+  /// A whole segment, header and body; the bytes of `sealed` are used up. Of a segment whose chunks
+  /// are named when they are looked for, `hasher` has to outlive it.
   Result<std::shared_ptr<const DecodedSegment>> decode(uint64_t ordinal, ByteSpan sealed,
-                                                       const Hasher& hasher) const;
+                                                       const Hasher& hasher,
+                                                       Naming naming = Naming::kAtOnce) const;
 
  private:
   struct Sealers;

@@ -64,8 +64,9 @@ class Flusher::Source final : public RechunkSource {
       if (!isolated_)
         extents = VARVE_TRY(parts_.tree.extents(file_.ino, offset, offset + out.size()));
     }
-    Result<void> done = read_view(offset, out, dirty, extents,
-                                  [&](const Extent& e) { return parts_.fetch.chunk(e.chunk); });
+    Result<void> done = read_view(offset, out, dirty, extents, [&](const Extent& e) {
+      return parts_.fetch.chunk(e.chunk, std::nullopt, e.chunk_offset + e.length);
+    });
     read_failed_ = !done.ok();
     return done;
   }

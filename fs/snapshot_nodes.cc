@@ -1,6 +1,7 @@
 #include "fs/snapshot_nodes.h"
 
 #include <algorithm>
+#include <span>
 
 #include "fs/read_view.h"
 
@@ -37,7 +38,21 @@ class SnapshotNodes::File {
 
 namespace {
 
-constexpr uint64_t kExtentWindowBytes = 32u << 20;
+/// What is decoded of the extents behind a read: much where the file is read from front to end,
+/// little where it is read here and there.
+constexpr uint64_t kSequentialWindowBytes = 32u << 20;
+constexpr uint64_t kRandomWindowBytes = 256u << 10;
+
+/// Those of `extents`, in order, that overlap the range.
+std::span<const HintedExtent> overlapping(std::span<const HintedExtent> extents,
+                                          const FileRange& range) {
+  const auto ends_before = [&](const HintedExtent& one) {
+    return one.extent.offset + one.extent.length <= range.from;
+  };
+  const auto begins_before = [&](const HintedExtent& one) { return one.extent.offset < range.to; };
+  const auto first = std::ranges::partition_point(extents, ends_before);
+  return {first, std::partition_point(first, extents.end(), begins_before)};
+}
 
 Attributes attributes_of(const TreeEntry& entry, Ino ino) {
   const Inode& inode = entry.node.inode;
@@ -307,20 +322,20 @@ Result<void> SnapshotNodes::read(File& file, uint64_t offset, size_t size,
     std::optional<FileRange> next = file.prefetcher.after_read(offset, end);
     uint64_t needed_to = next ? std::min(next->to, file_size) : end;
     if (offset < file.known.from || needed_to > file.known.to) {
-      FileRange window{offset,
-                       std::max(needed_to, std::min(file_size, offset + kExtentWindowBytes))};
+      const uint64_t wanted = next ? kSequentialWindowBytes : kRandomWindowBytes;
+      FileRange window{offset, std::max(needed_to, std::min(file_size, offset + wanted))};
       file.extents =
           VARVE_TRY(file.node->view->reader.extents(file.node->entry, window.from, window.to));
       file.known = window;
     }
-    for (const HintedExtent& hinted : file.extents) {
-      const Extent& extent = hinted.extent;
-      if (extent.offset < end && extent.offset + extent.length > offset) {
-        extents.push_back(extent);
-        hints.push_back(hinted.hint);
-      } else if (next && extent.offset < next->to && extent.offset + extent.length > next->from) {
+    for (const HintedExtent& hinted : overlapping(file.extents, {offset, end})) {
+      extents.push_back(hinted.extent);
+      hints.push_back(hinted.hint);
+    }
+    if (next) {
+      for (const HintedExtent& hinted :
+           overlapping(file.extents, {std::max(next->from, end), next->to}))
         ahead.push_back(hinted);
-      }
     }
   }
   for (const HintedExtent& hinted : ahead)
@@ -328,7 +343,8 @@ Result<void> SnapshotNodes::read(File& file, uint64_t offset, size_t size,
   Buffer out(static_cast<size_t>(end - offset));
   VARVE_TRY(read_view(offset, out.span(), {}, extents, [&](const Extent& extent) {
     return working_copy_.fetch().chunk(extent.chunk,
-                                       hints[static_cast<size_t>(&extent - extents.data())]);
+                                       hints[static_cast<size_t>(&extent - extents.data())],
+                                       extent.chunk_offset + extent.length);
   }));
   reply(out.view());
   return {};

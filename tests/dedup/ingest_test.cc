@@ -137,19 +137,21 @@ TEST(Ingest, TinyStreamsShareSegments) {
 
 TEST(Ingest, SegmentsAreAsLongAsTheirKindSays) {
   IngestWorld world;
-  auto sequential = world.open_stream();
-  auto random = world.ingest->open_stream(SegmentType::kChunks, Ingest::Access::kRandom);
-  for (int i = 0; i < 64; i++) {
-    ASSERT_TRUE(world.ingest->put(*sequential, random_bytes(world.random, 32 * kKiB)).ok());
-    ASSERT_TRUE(world.ingest->put(*random, random_bytes(world.random, 32 * kKiB)).ok());
-  }
-  auto sealed = world.ingest->seal_open(PackClass::kData);
-  size_t small = 0, large = 0;
-  for (const IndexedSegment& segment : sealed->front().index.segments) {
-    (segment.raw_length == kStreamSegmentBytes ? large : small)++;
-  }
-  EXPECT_EQ(large, 2u);
-  EXPECT_EQ(small, 8u);
+  const auto lengths = [&](SegmentType type, Ingest::Access access, PackClass in) {
+    auto stream = world.ingest->open_stream(type, access);
+    for (int i = 0; i < 64; i++)
+      EXPECT_TRUE(world.ingest->put(*stream, random_bytes(world.random, 32 * kKiB)).ok());
+    std::vector<uint32_t> found;
+    auto sealed = world.ingest->seal_open(in);
+    for (const IndexedSegment& segment : sealed->front().index.segments)
+      found.push_back(segment.raw_length);
+    return found;
+  };
+  using Access = Ingest::Access;
+  EXPECT_EQ(lengths(SegmentType::kChunks, Access::kSequential, PackClass::kData),
+            std::vector<uint32_t>(2, kStreamSegmentBytes));
+  EXPECT_EQ(lengths(SegmentType::kChunks, Access::kRandom, PackClass::kData),
+            std::vector<uint32_t>(32, kImageSegmentBytes));
 }
 
 TEST(Ingest, FullPacksAreSealedAndTheirChunksStayReadable) {
