@@ -6,9 +6,9 @@
 #include <set>
 
 #include "catalog/history.h"
-#include "catalog/statement.h"
 #include "dedup/access_generation.h"
 #include "dedup/base/checksum.h"
+#include "dedup/statement.h"
 
 namespace varve {
 namespace {
@@ -178,9 +178,8 @@ class CheckedHistory::Reader {
     const Result<std::string> subject = subject_of(statement);
     if (!subject.ok()) return;
     BaseRecord::InForce& current = in_force_[*subject];
-    if (std::pair(sequence, writer) > std::pair(current.sequence, current.writer)) {
-      current = {writer, sequence, statement};
-    }
+    const BaseRecord::InForce one{writer, sequence, statement};
+    if (current.writer.is_zero() || outranks(one, current)) current = one;
   }
 
   bool is_dropped(const FileHash& snapshot) const {
@@ -302,19 +301,28 @@ std::vector<FileHash> CheckedHistory::lists_of(const CheckedSnapshot& snapshot) 
 
 void CheckedHistory::check_lists(const std::function<bool(const PackInfo&)>& is_here,
                                  CheckReport& report) {
-  std::map<FileHash, std::vector<PackInfo>> lacks;  // by list
+  // By list; of an exact one, which packs depends on the snapshot.
+  std::map<std::pair<FileHash, FileHash>, std::vector<PackInfo>> lacks;
   struct Need {
     PackInfo info;
     std::string newest;
     uint64_t snapshots = 0;
   };
   std::map<FileHash, Need> needed;
-  const auto lacking = [&](const FileHash& list) -> const std::vector<PackInfo>& {
-    if (const auto known = lacks.find(list); known != lacks.end()) return known->second;
-    std::vector<PackInfo>& missing = lacks[list];
-    visit_packs(list, [&](const PackInfo& info) {
+  const auto lacking = [&](const FileHash& list,
+                           const FileHash& snapshot) -> const std::vector<PackInfo>& {
+    const PackList& content = lists_.at(list).content;
+    const std::pair key(list, content.exact ? snapshot : FileHash());
+    if (const auto known = lacks.find(key); known != lacks.end()) return known->second;
+    std::vector<PackInfo>& missing = lacks[key];
+    const auto look = [&](const PackInfo& info) {
       if (!is_here(info)) missing.push_back(info);
-    });
+    };
+    if (content.exact) {
+      for (const PackInfo& info : rows_needed_by(content, snapshot)) look(info);
+    } else {
+      visit_packs(list, look);
+    }
     return missing;
   };
   for (CheckedSnapshot& snapshot : snapshots_) {
@@ -323,7 +331,7 @@ void CheckedHistory::check_lists(const std::function<bool(const PackInfo&)>& is_
     for (const FileHash& list : lists) {
       if (missing_list(list)) continue;
       if (!complete) complete = list;
-      if (!whole && lacking(list).empty()) whole = list;
+      if (!whole && lacking(list, snapshot.hash).empty()) whole = list;
     }
     snapshot.listed = complete.has_value();
     if (whole || complete) snapshot.list = whole ? *whole : *complete;
@@ -335,7 +343,7 @@ void CheckedHistory::check_lists(const std::function<bool(const PackInfo&)>& is_
                       path_of({FileClass::kList, *missing_list(lists.front())}));
       report.add(std::move(finding));
     } else if (!whole) {
-      for (const PackInfo& info : lacking(snapshot.list)) {
+      for (const PackInfo& info : lacking(snapshot.list, snapshot.hash)) {
         Need& need = needed[info.hash];
         if (need.snapshots++ == 0) need.newest = shown_name(snapshot);
         need.info = info;

@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "catalog/history_state.h"
-#include "catalog/statement.h"
 #include "dedup/base/log.h"
+#include "dedup/statement.h"
 
 namespace varve {
 

@@ -4,11 +4,11 @@
 #include <array>
 
 #include "catalog/history_state.h"
-#include "catalog/statement.h"
 #include "dedup/base/checksum.h"
 #include "dedup/base/limits.h"
 #include "dedup/base/log.h"
 #include "dedup/base/parallel.h"
+#include "dedup/statement.h"
 
 namespace varve {
 
@@ -145,13 +145,9 @@ void History::State::apply_statement(const WriterId& by, uint64_t sequence,
   const Result<std::string> subject = subject_of(statement);
   if (!subject.ok()) return;  // apply_record has checked it
   BaseRecord::InForce& current = in_force[*subject];
-  bool wins = std::pair(sequence, by) > std::pair(current.sequence, current.writer);
-  if (statement.type == StatementType::kLock && !current.writer.is_zero()) {
-    // Nobody shortens a lock.
-    const Result<int64_t> until = lock_until(statement), before = lock_until(current.statement);
-    if (until.ok() && before.ok() && *until != *before) wins = *until > *before;
-  }
-  if (wins) current = {by, sequence, statement};
+  const BaseRecord::InForce one{by, sequence, statement};
+  // Nobody shortens a lock.
+  if (current.writer.is_zero() || outranks(one, current)) current = one;
 }
 
 namespace {

@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "catalog/history_state.h"
-#include "catalog/statement.h"
 #include "dedup/base/checksum.h"
 #include "dedup/base/log.h"
+#include "dedup/statement.h"
 
 namespace varve {
 

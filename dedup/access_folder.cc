@@ -114,25 +114,59 @@ bool is_valid(const AccessGeneration& generation, const StoreConfig& config, con
   return generation.epochs.size() == 1 && signature_holds(generation, first);
 }
 
-}  // namespace
-
-Result<std::vector<FoundGeneration>> read_generations_in_force(Storage& storage,
-                                                               const StoreConfig& config) {
-  Candidates found = VARVE_TRY(read_candidates(storage, config));
-  Valid valid;
+/// Whose generations are to be believed, and what they name as parents.
+struct Judged {
+  Candidates found;
+  Valid valid;  // points into found
   std::set<FileHash> superseded;
+};
+
+Result<Judged> judge_generations(Storage& storage, const StoreConfig& config) {
+  Judged judged;
+  judged.found = VARVE_TRY(read_candidates(storage, config));
   // Oldest first: a parent has a smaller number than its children, so it is judged before them.
-  for (const FoundGeneration& candidate : found.ours) {
-    if (is_valid(candidate.generation, config, valid)) {
-      valid.emplace(candidate.hash, &candidate.generation);
-      superseded.insert(candidate.generation.parents.begin(), candidate.generation.parents.end());
+  for (const FoundGeneration& candidate : judged.found.ours) {
+    if (is_valid(candidate.generation, config, judged.valid)) {
+      judged.valid.emplace(candidate.hash, &candidate.generation);
+      judged.superseded.insert(candidate.generation.parents.begin(),
+                               candidate.generation.parents.end());
     } else {
       report(candidate.hash.hex(), "it is not signed by who may sign it");
     }
   }
+  return judged;
+}
+
+}  // namespace
+
+Result<std::vector<FileHash>> read_superseded_generations(Storage& storage,
+                                                          const StoreConfig& config) {
+  const Judged judged = VARVE_TRY(judge_generations(storage, config));
+  std::map<FileHash, uint64_t> numbers;  // of one that is not here: what it is at most
+  for (const auto& [hash, generation] : judged.valid) {
+    for (const FileHash& parent : generation->parents) {
+      const auto here = judged.valid.find(parent);
+      const uint64_t most =
+          here == judged.valid.end() ? generation->number - 1 : here->second->number;
+      const auto [at, is_new] = numbers.emplace(parent, most);
+      if (!is_new) at->second = std::min(at->second, most);
+    }
+  }
+  std::vector<std::pair<uint64_t, FileHash>> oldest_first;
+  for (const auto& [hash, number] : numbers) oldest_first.emplace_back(number, hash);
+  std::sort(oldest_first.begin(), oldest_first.end());
+  std::vector<FileHash> superseded;
+  for (const auto& [number, hash] : oldest_first) superseded.push_back(hash);
+  return superseded;
+}
+
+Result<std::vector<FoundGeneration>> read_generations_in_force(Storage& storage,
+                                                               const StoreConfig& config) {
+  Judged judged = VARVE_TRY(judge_generations(storage, config));
+  Candidates& found = judged.found;
   std::vector<FoundGeneration> in_force;
   for (auto candidate = found.ours.rbegin(); candidate != found.ours.rend(); candidate++) {
-    if (valid.contains(candidate->hash) && !superseded.contains(candidate->hash)) {
+    if (judged.valid.contains(candidate->hash) && !judged.superseded.contains(candidate->hash)) {
       in_force.push_back(std::move(*candidate));
     }
   }

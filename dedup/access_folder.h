@@ -23,4 +23,9 @@ struct FoundGeneration {
 Result<std::vector<FoundGeneration>> read_generations_in_force(Storage& storage,
                                                                const StoreConfig& config);
 
+/// What the valid generations name as their parents, whether it is still there or not, oldest
+/// first. Each has a valid generation in force above it.
+Result<std::vector<FileHash>> read_superseded_generations(Storage& storage,
+                                                          const StoreConfig& config);
+
 }  // namespace varve

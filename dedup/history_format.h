@@ -63,6 +63,9 @@ struct PackList {
   std::vector<SnapshotRuns> needed_by;  // exact lists: by whom each row is needed
 };
 
+/// Of an exact list: the rows whose runs have the snapshot.
+std::vector<PackInfo> rows_needed_by(const PackList& exact, const FileHash& snapshot);
+
 Bytes encode_pack_list(const PackList& list);
 Result<PackList> decode_pack_list(ByteView bytes);
 

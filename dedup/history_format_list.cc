@@ -1,5 +1,7 @@
 // Pack lists: of a new snapshot, and exact ones.
 
+#include <algorithm>
+
 #include "dedup/history_format.h"
 
 namespace varve {
@@ -77,6 +79,20 @@ Result<PackList> decode_pack_list(ByteView bytes) {
   }
   VARVE_TRY(in.finish("a pack list"));
   return list;
+}
+
+std::vector<PackInfo> rows_needed_by(const PackList& exact, const FileHash& snapshot) {
+  const auto at = std::find(exact.snapshots.begin(), exact.snapshots.end(), snapshot);
+  const auto number = static_cast<uint32_t>(at - exact.snapshots.begin());
+  const auto has = [&](const auto& run) {
+    return number >= run.first && number - run.first < run.second;
+  };
+  std::vector<PackInfo> needed;
+  for (size_t row = 0; row < exact.rows.size(); row++) {
+    const SnapshotRuns& runs = exact.needed_by[row];
+    if (std::any_of(runs.begin(), runs.end(), has)) needed.push_back(exact.rows[row]);
+  }
+  return needed;
 }
 
 }  // namespace varve

@@ -70,6 +70,11 @@ std::string path_of(const StoreFile& file) {
                                         : folder + "/" + name;
 }
 
+std::string folder_of(const StoreFile& file) {
+  const std::string path = path_of(file);
+  return path.substr(0, path.rfind('/'));
+}
+
 Result<std::vector<StorageEntry>> list_if_there(Storage& storage, const std::string& path) {
   auto entries = storage.list(path);
   if (!entries.ok() && entries.error().code() == Errc::kNotFound)

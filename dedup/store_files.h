@@ -23,6 +23,8 @@ struct StoreFile {
 
 /// "packs/ab/<hash>", "lists/<hash>" and so on.
 std::string path_of(const StoreFile& file);
+/// "packs/ab", "lists": what path_of() lies in.
+std::string folder_of(const StoreFile& file);
 
 struct StoreFiles {
   std::vector<StoreFile> files;          // in the order of publishing, then by name

@@ -18,12 +18,6 @@ HistoryKind kind_of_class(FileClass file_class) {
   return file_class == FileClass::kList ? HistoryKind::kList : HistoryKind::kSnapshot;
 }
 
-bool needs_row(const PackList& list, size_t row, uint32_t snapshot) {
-  return std::any_of(list.needed_by[row].begin(), list.needed_by[row].end(), [&](const auto& run) {
-    return snapshot >= run.first && snapshot - run.first < run.second;
-  });
-}
-
 }  // namespace
 
 StoreFile file_of_pack(const PackInfo& pack) {
@@ -60,12 +54,14 @@ Result<void> CarriedHistory::refresh(Storage& storage, const StoreConfig& config
   return {};
 }
 
-Result<void> CarriedHistory::add_snapshots(Storage& storage, const StoreConfig& config,
-                                           const std::vector<StoreFile>& snapshots) {
-  for (const StoreFile& file : snapshots) {
-    if (by_hash_.contains(file.hash)) continue;
+Result<void> CarriedHistory::add(Storage& storage, const StoreConfig& config,
+                                 const std::vector<StoreFile>& files) {
+  for (const StoreFile& file : files) {
+    const bool known = lists_.contains(file.hash) || by_hash_.contains(file.hash);
+    if (known || !is_history(file.file_class)) continue;
     const Result<void> read = read_file(storage, config, file);
-    if (!read.ok()) problems_[file] = path_of(file) + ": " + read.error().message();
+    if (!read.ok() && read.error().code() != Errc::kNotFound)
+      problems_[file] = path_of(file) + ": " + read.error().message();
   }
   arrange();
   return {};
@@ -155,6 +151,18 @@ void CarriedHistory::add_with_bases(const FileHash& list, std::set<FileHash>& me
   }
 }
 
+std::vector<FileHash> CarriedHistory::with_bases(const FileHash& list) const {
+  std::set<FileHash> met;
+  std::vector<FileHash> all;
+  add_with_bases(list, met, all);
+  return all;
+}
+
+std::vector<FileHash> CarriedHistory::exact_lists_of(const FileHash& snapshot) const {
+  const auto exact = exact_for_.find(snapshot);
+  return exact == exact_for_.end() ? std::vector<FileHash>() : exact->second;
+}
+
 std::vector<FileHash> CarriedHistory::lists_of(const CarriedSnapshot& snapshot) const {
   std::set<FileHash> met;
   std::vector<FileHash> out;
@@ -191,12 +199,8 @@ Lacking CarriedHistory::lacking_by_exact(const CarriedSnapshot& snapshot, const 
                                          const IsThere& is_there) const {
   Lacking lacking;
   if (!is_there({FileClass::kList, list})) lacking.lists.push_back(list);
-  const PackList& content = lists_.at(list).content;
-  const auto at = std::find(content.snapshots.begin(), content.snapshots.end(), snapshot.hash);
-  const auto number = static_cast<uint32_t>(at - content.snapshots.begin());
-  for (size_t row = 0; row < content.rows.size(); row++) {
-    if (needs_row(content, row, number) && !is_there(file_of_pack(content.rows[row])))
-      lacking.packs.push_back(content.rows[row]);
+  for (const PackInfo& row : rows_needed_by(lists_.at(list).content, snapshot.hash)) {
+    if (!is_there(file_of_pack(row))) lacking.packs.push_back(row);
   }
   return lacking;
 }

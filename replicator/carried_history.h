@@ -36,6 +36,9 @@ struct Lacking {
 };
 
 StoreFile file_of_pack(const PackInfo& pack);
+inline bool is_pack(const StoreFile& file) {
+  return file.file_class == FileClass::kPack || file.file_class == FileClass::kCatalogPack;
+}
 
 class CarriedHistory {
  public:
@@ -46,10 +49,10 @@ class CarriedHistory {
   /// that go while it reads are no error.
   Result<void> refresh(Storage& storage, const StoreConfig& config, const StoreFiles& files);
 
-  /// Adds snapshots that lie elsewhere, in `storage`; they are judged by the lists that are here.
-  /// Until the next refresh.
-  Result<void> add_snapshots(Storage& storage, const StoreConfig& config,
-                             const std::vector<StoreFile>& snapshots);
+  /// Adds snapshots and lists that lie elsewhere, in `storage`; those of other classes are passed
+  /// over. Until the next refresh, to which the keys belong, too.
+  Result<void> add(Storage& storage, const StoreConfig& config,
+                   const std::vector<StoreFile>& files);
 
   /// Oldest first, checkpoints among them.
   const std::vector<CarriedSnapshot>& snapshots() const { return snapshots_; }
@@ -74,17 +77,23 @@ class CarriedHistory {
   /// least. A list that is not there lacks itself. Nothing: the snapshot is whole there.
   Lacking lacking(const CarriedSnapshot& snapshot, const IsThere& is_there) const;
 
- private:
   struct List {
     uint64_t sequence = 0;
     PackList content;
   };
+  const std::map<FileHash, List>& lists() const { return lists_; }
+  /// The list and its bases as far as they are here, bases first; without those that were `met`.
+  void add_with_bases(const FileHash& list, std::set<FileHash>& met,
+                      std::vector<FileHash>& out) const;
+  std::vector<FileHash> with_bases(const FileHash& list) const;
+  /// Exact lists that name the snapshot.
+  std::vector<FileHash> exact_lists_of(const FileHash& snapshot) const;
+
+ private:
   Result<void> read_file(Storage& storage, const StoreConfig& config, const StoreFile& file);
   Result<void> take(const StoreFile& file, const Envelope& envelope);
   void forget_others(const std::set<StoreFile>& here);
   void arrange();
-  void add_with_bases(const FileHash& list, std::set<FileHash>& met,
-                      std::vector<FileHash>& out) const;
   Lacking lacking_by_birth(const CarriedSnapshot& snapshot, const IsThere& is_there) const;
   Lacking lacking_by_exact(const CarriedSnapshot& snapshot, const FileHash& list,
                            const IsThere& is_there) const;

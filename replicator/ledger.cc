@@ -2,40 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
+#include "replicator/rows.h"
 
 namespace varve {
 namespace {
 
 constexpr size_t kRowsWorthCompacting = 10'000;
-constexpr std::string_view kClassLetters = "kpclsr";
-
-char letter_of(FileClass file_class) {
-  return kClassLetters[static_cast<size_t>(file_class)];
-}
-
-std::vector<std::string_view> split_row(std::string_view row) {
-  std::vector<std::string_view> fields;
-  while (!row.empty()) {
-    const size_t end = std::min(row.find(' '), row.size());
-    fields.push_back(row.substr(0, end));
-    row.remove_prefix(std::min(end + 1, row.size()));
-  }
-  return fields;
-}
-
-template <typename Number>
-std::optional<Number> number_in(std::string_view text, int base = 10) {
-  Number value = 0;
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), value, base);
-  if (text.empty() || read.ec != std::errc() || read.ptr != text.data() + text.size())
-    return std::nullopt;
-  return value;
-}
 
 std::string row_of(const StoreFile& file, const ReplicationLedger::Entry& entry) {
-  std::string row =
-      fmt::format("there {} {} {}", letter_of(file.file_class), file.hash.hex(), entry.length);
+  std::string row = fmt::format("there {} {}", row_of(file), entry.length);
   if (entry.checkpoint) {
     row += fmt::format(" {} {}", entry.checkpoint->writer.hex(), entry.checkpoint->sequence);
   }
@@ -48,6 +23,10 @@ std::string row_of_block(const FileHash& file, uint32_t number, uint64_t checksu
 
 std::string row_of_visit(std::string_view what, const Visit& visit) {
   return fmt::format("{} {} {}", what, visit.number, visit.token);
+}
+
+std::string row_of(const LogPosition& position) {
+  return fmt::format("log {} {} {:016x}", position.offset, position.line, position.checksum);
 }
 
 }  // namespace
@@ -70,14 +49,13 @@ Result<std::unique_ptr<ReplicationLedger>> ReplicationLedger::read(Storage& stor
 }
 
 bool ReplicationLedger::take_file(const std::vector<std::string_view>& fields) {
-  const size_t letter = fields[1].size() == 1 ? kClassLetters.find(fields[1]) : std::string::npos;
-  const auto hash = FileHash::from_hex(fields[2]);
-  if (letter == std::string::npos || !hash) return false;
-  const StoreFile file{static_cast<FileClass>(letter), *hash};
-  if (fields[0] == "gone") {
-    there_.erase(file);
-    return true;
-  }
+  const std::optional<StoreFile> found = file_in(fields[1], fields[2]);
+  if (!found) return false;
+  const StoreFile file = *found;
+  if (fields[0] == "condemned") condemned_.insert(file);
+  if (fields[0] == "returned") condemned_.erase(file);
+  if (fields[0] == "gone" || fields[0] == "condemned") there_.erase(file);
+  if (fields[0] != "there") return true;
   const auto length = number_in<uint64_t>(fields.size() > 3 ? fields[3] : "");
   if (!length) return false;
   Entry entry{*length, std::nullopt};
@@ -88,7 +66,17 @@ bool ReplicationLedger::take_file(const std::vector<std::string_view>& fields) {
     entry.checkpoint = CheckpointOf{*writer, *sequence};
   }
   there_[file] = entry;
+  condemned_.erase(file);
   blocks_.erase(file.hash);
+  return true;
+}
+
+bool ReplicationLedger::take_log_position(const std::vector<std::string_view>& fields) {
+  const auto offset = number_in<uint64_t>(fields[1]), line = number_in<uint64_t>(fields[2]),
+             checksum = number_in<uint64_t>(fields[3], 16);
+  if (!offset || !line || !checksum) return false;
+  log_position_ = {*offset, *line, *checksum};
+  if (*offset == 0) condemned_.clear();
   return true;
 }
 
@@ -100,7 +88,8 @@ bool ReplicationLedger::take(std::string_view row) {
   };
   if (fields.empty()) return false;
   if (fields[0] == "there" && (fields.size() == 4 || fields.size() == 6)) return take_file(fields);
-  if (is("gone", 3)) return take_file(fields);
+  if (is("gone", 3) || is("condemned", 3) || is("returned", 3)) return take_file(fields);
+  if (is("log", 4)) return take_log_position(fields);
   if (is("block", 4) || is("anew", 2)) {
     const auto file = FileHash::from_hex(fields[1]);
     if (!file) return false;
@@ -162,6 +151,30 @@ ReplicationLedger::Blocks ReplicationLedger::blocks_of(const FileHash& file) con
   return found == blocks_.end() ? Blocks() : found->second;
 }
 
+bool ReplicationLedger::is_condemned(const StoreFile& file) const {
+  std::lock_guard lock(mutex_);
+  return condemned_.contains(file);
+}
+
+bool ReplicationLedger::any_condemned() const {
+  std::lock_guard lock(mutex_);
+  return !condemned_.empty();
+}
+
+LogPosition ReplicationLedger::log_position() const {
+  std::lock_guard lock(mutex_);
+  return log_position_;
+}
+
+std::vector<StoreFile> ReplicationLedger::records_there() const {
+  std::lock_guard lock(mutex_);
+  std::vector<StoreFile> found;
+  for (const auto& [file, entry] : there_) {
+    if (file.file_class == FileClass::kRecord) found.push_back(file);
+  }
+  return found;
+}
+
 std::vector<Visit> ReplicationLedger::visits() const {
   std::lock_guard lock(mutex_);
   return visits_;
@@ -182,7 +195,16 @@ void ReplicationLedger::note_there(const StoreFile& file, const Entry& entry) {
   append(row_of(file, entry));
 }
 void ReplicationLedger::note_gone(const StoreFile& file) {
-  append(fmt::format("gone {} {}", letter_of(file.file_class), file.hash.hex()));
+  append("gone " + row_of(file));
+}
+void ReplicationLedger::note_condemned(const StoreFile& file) {
+  append("condemned " + row_of(file));
+}
+void ReplicationLedger::note_returned(const StoreFile& file) {
+  append("returned " + row_of(file));
+}
+void ReplicationLedger::note_log_position(const LogPosition& position) {
+  append(row_of(position));
 }
 void ReplicationLedger::note_block(const FileHash& file, uint32_t number, uint64_t checksum) {
   append(row_of_block(file, number, checksum));
@@ -212,6 +234,8 @@ std::vector<std::string> ReplicationLedger::all_rows() const {
   for (size_t i = 0; i < visits_.size(); i++)
     rows.push_back(row_of_visit(i == 0 ? "visited" : "visiting", visits_[i]));
   if (last_complete_ != 0) rows.push_back(fmt::format("complete {}", last_complete_));
+  if (log_position_.offset != 0) rows.push_back(row_of(log_position_));
+  for (const StoreFile& file : condemned_) rows.push_back("condemned " + row_of(file));
   for (const auto& [file, entry] : there_) rows.push_back(row_of(file, entry));
   for (const auto& [file, blocks] : blocks_) {
     for (const auto& [number, checksum] : blocks)
@@ -223,7 +247,9 @@ std::vector<std::string> ReplicationLedger::all_rows() const {
 /// Where most of it is out of date.
 Result<void> ReplicationLedger::compact() {
   const size_t rows = log_->rows();
-  if (rows <= kRowsWorthCompacting || rows <= 2 * (there_.size() + blocks_.size())) return {};
+  if (rows <= kRowsWorthCompacting ||
+      rows <= 2 * (there_.size() + blocks_.size() + condemned_.size()))
+    return {};
   return log_->replace(all_rows());
 }
 

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "dedup/base/clock.h"
@@ -30,6 +31,13 @@ struct Visit {
   uint64_t number = 0;      // 0: none yet
   std::string token = "-";  // random, hexadecimal
   friend bool operator==(const Visit&, const Visit&) = default;
+};
+
+/// How far the remote's log of expiry was read: that many bytes, of which the last `line` have that
+/// checksum. 0: not at all.
+struct LogPosition {
+  uint64_t offset = 0, line = 0, checksum = 0;
+  friend bool operator==(const LogPosition&, const LogPosition&) = default;
 };
 
 class ReplicationLedger {
@@ -52,6 +60,12 @@ class ReplicationLedger {
   /// Files that are there, and what is remembered of them.
   std::vector<std::pair<StoreFile, Entry>> checkpoints_there() const;
   size_t files_there() const;
+  std::vector<StoreFile> records_there() const;
+  /// The remote does not keep it: a snapshot has expired there, another file is needed by none
+  /// that it keeps.
+  bool is_condemned(const StoreFile& file) const;
+  bool any_condemned() const;
+  LogPosition log_position() const;
   Blocks blocks_of(const FileHash& file) const;
   /// That the remote may show: the last one that it acknowledged, and those begun since. Empty if
   /// nothing is known of any.
@@ -62,6 +76,11 @@ class ReplicationLedger {
   /// Notes are kept in memory until save(). A file that is there has no blocks any more.
   void note_there(const StoreFile& file, const Entry& entry);
   void note_gone(const StoreFile& file);
+  void note_condemned(const StoreFile& file);
+  /// It is none that was condemned; whether it is there is not known.
+  void note_returned(const StoreFile& file);
+  /// At 0: nothing is known to be condemned.
+  void note_log_position(const LogPosition& position);
   void note_block(const FileHash& file, uint32_t number, uint64_t checksum);
   void note_no_blocks(const FileHash& file);
   void note_visit_begun(const Visit& visit);
@@ -77,6 +96,7 @@ class ReplicationLedger {
   ReplicationLedger() = default;
   bool take(std::string_view row);
   bool take_file(const std::vector<std::string_view>& fields);
+  bool take_log_position(const std::vector<std::string_view>& fields);
   void append(const std::string& row);
   std::vector<std::string> all_rows() const;
   Result<void> compact();
@@ -88,6 +108,8 @@ class ReplicationLedger {
   mutable std::mutex mutex_;  // taken before the log's
   std::unordered_map<StoreFile, Entry, Hash> there_;
   std::unordered_map<FileHash, Blocks, IdHash> blocks_;
+  std::unordered_set<StoreFile, Hash> condemned_;
+  LogPosition log_position_;
   std::vector<Visit> visits_;
   int64_t last_complete_ = 0;
   std::unique_ptr<RowLog> log_;

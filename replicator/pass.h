@@ -1,21 +1,26 @@
 // One pass over a store: everything that a remote lacks, in an order in which the remote is a good
 // store at every moment.
 //
-//   keys -> [ packs -> catalog packs -> lists -> snapshots -> retire ] for some snapshots, oldest
-//   first -> ...
-//        -> the last such round: all that is left -> records
+//   keys -> superseded keys removed
+//     -> [ packs -> catalog packs -> lists -> snapshots -> retire ] for some snapshots, oldest
+//     first -> ...
+//     -> the last such round: all that is left -> records -> superseded records removed
 //
 // 1. A stage begins when every shipment of the one before it is over.
 // 2. A list goes when every pack that its rows name is there, or not here at all.
 // 3. A snapshot goes when it is whole there (carried_history.h): so it is never seen before all
 // that it needs.
 // 4. Of a writer's checkpoints the newest alone goes; older ones there are removed when it is
-// there. Nothing
-//    else is removed there, whatever is removed here. Those of another site's writer go only where
-//    that site has no newer one.
+// there. Those of another site's writer go only where that site has no newer one. Generations of
+// access that one in force there supersedes are removed, and records that were removed here because
+// a base record says all that they say, when that is there. Nothing else is removed there, whatever
+// is removed here.
 // 5. In the catalog mode `distributed` catalog packs stay here, and a snapshot is whole there
 // without them.
 // 6. What is damaged here is left out with all that needs it, and named in problems().
+// 7. What has expired there does not go again. A round's snapshots are looked for, then the log of
+// expiry is read, then those go that were not there; it is read once more after that. Where it says
+// that something went that they need, their round is done again.
 //
 // next() and finished() come from any thread; what is listed and removed at the remote, one call at
 // a time; shipments, and the folders that they need, where their takers want.
@@ -28,6 +33,7 @@
 
 #include "dedup/catalog_mode.h"
 #include "replicator/carried_history.h"
+#include "replicator/carried_records.h"
 #include "replicator/shipment.h"
 
 namespace varve {
@@ -75,17 +81,32 @@ class Pass {
       : route_(route), config_(config), history_(history), catalog_(catalog) {}
   Result<void> list_what_is_here();
   void count_what_is_missing();
+  void choose_snapshots();
+  void want_lists(const std::vector<FileHash>& lists);
+  void choose_condemned_packs();
+  bool want_by_exact_list(const CarriedSnapshot& snapshot);
   Result<void> look_at_remote();
   Result<void> look_for_newer_checkpoints();
   bool is_own(const WriterId& writer) const { return own_.empty() || own_.contains(writer); }
   bool keys_are_there() const;
   Result<void> advance();
+  Result<void> begin_next_round();
   void begin_round();
+  void collect_round();
+  Result<bool> repeat_round(int& repeats);
   void queue_missing(FileClass file_class);
   void queue_lists();
+  Result<void> look_for_snapshots();
+  bool is_ready(const CarriedSnapshot& snapshot) const;
   void queue_snapshots();
+  Shipment::Look look_for(const StoreFile& file) const;
   Result<void> retire_checkpoints();
+  Result<void> retire_keys();
+  Result<void> retire_records();
+  Result<void> remove_there(const StoreFile& file);
   void note_waiting();
+  void note_went(const StoreFile& file);
+  void note_figures(const Shipment& shipment, Shipment::Outcome outcome);
   void add_problem(const std::string& path, std::string problem);
   bool travels(const StoreFile& file) const;
   bool is_there(const StoreFile& file) const { return route_.ledger->is_there(file); }
@@ -108,6 +129,7 @@ class Pass {
   const Shipment::Route route_;
   const StoreConfig config_;
   CarriedHistory& history_;
+  CarriedRecords records_;
   const CatalogMode catalog_;
   std::mutex mutex_;  // held over calls to the remote; figures_mutex_ never
   Stage stage_ = Stage::kKeys;
@@ -119,12 +141,18 @@ class Pass {
   std::set<WriterId>
       own_;  // who lives here, or did; empty where nobody does: all are carried alike
   bool looked_for_newer_checkpoints_ = false;
-  std::set<FileHash> superseded_;  // checkpoints that stay here
-  Files failed_;                   // damaged or gone here
-  size_t next_snapshot_ = 0;       // the rounds have come to this one of the history's
+  std::set<FileHash> left_out_;  // snapshots: superseded checkpoints, and what has expired there
+  std::set<FileHash> wanted_again_;  // packs condemned there, which a snapshot lacks there
+  std::set<FileHash> keys_in_force_;
+  bool was_rotated_ = false;
+  bool record_came_ = false;                    // there, in this pass
+  int repeats_before_ = 0, repeats_after_ = 0;  // of this round
+  Files failed_;                                // damaged or gone here
+  size_t next_snapshot_ = 0;                    // the rounds have come to this one of the history's
   bool last_round_ = false;
   std::vector<const CarriedSnapshot*> round_;
-  Files round_packs_, round_lists_;
+  std::set<FileHash> snapshots_seen_;  // of the round; there before the log was read
+  Files round_packs_;
   std::unordered_set<std::string> folders_made_;
   std::map<FileHash, uint64_t> pack_lengths_;
   std::set<FileHash> wanted_lists_;   // all that snapshots which travel name

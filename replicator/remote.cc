@@ -91,6 +91,11 @@ Result<void> make_visit(Storage& place, const std::string& sender, const Visit& 
   return ledger.save();
 }
 
+/// A place that is asked for is none that any guard is bound to.
+Result<Place> nowhere() {
+  return Place{"a remote", 0};
+}
+
 }  // namespace
 
 Result<void> check_remote_name(const std::string& name) {
@@ -195,8 +200,6 @@ Result<void> settle_store_config(Storage& place, Storage& store) {
 
 Result<ReplicaId> settle_remote(Storage& place, Storage& store, const StoreConfig& config,
                                 Random& random) {
-  // A place that is asked for is none that any guard is bound to.
-  const AskPlace nowhere = [] { return Result<Place>(Place{"a remote", 0}); };
   const GuardFound found = VARVE_TRY(read_guard(place, nowhere, config.store_id));
   if (found.guard && !found.guard->writer.is_zero()) {
     return Error(Errc::kBusy, "it was promoted to a live store");
@@ -210,6 +213,12 @@ Result<ReplicaId> settle_remote(Storage& place, Storage& store, const StoreConfi
   return replica;
 }
 
+Result<bool> is_live_store(Storage& place, const StoreConfig& store) {
+  if (VARVE_TRY(place.exists("local"))) return true;
+  const GuardFound found = VARVE_TRY(read_guard(place, nowhere, store.store_id));
+  return found.moved || (found.guard && !found.guard->writer.is_zero());
+}
+
 Result<void> check_remote_identity(Storage& place, const StoreConfig& store,
                                    const RemoteConfig& remote) {
   const std::string shown = "remote '" + remote.name + "', " + remote.directory;
@@ -217,7 +226,6 @@ Result<void> check_remote_identity(Storage& place, const StoreConfig& store,
     return Error(Errc::kNotFound,
                  shown + ": it has no replica/guard: is it mounted? Nothing was written");
   }
-  const AskPlace nowhere = [] { return Result<Place>(Place{"a remote", 0}); };
   const GuardFound found = VARVE_TRY(in_context(read_guard(place, nowhere, store.store_id), shown));
   const StoreConfig there = VARVE_TRY(in_context(read_store_config(place), shown));
   if (there.hash != store.hash) {

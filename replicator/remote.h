@@ -55,6 +55,10 @@ Result<void> settle_store_config(Storage& place, Storage& store);
 Result<ReplicaId> settle_remote(Storage& place, Storage& store, const StoreConfig& config,
                                 Random& random);
 
+/// Somebody lives there, or did: it has a working copy, or its guard names a writer, as that of a
+/// promoted remote does.
+Result<bool> is_live_store(Storage& place, const StoreConfig& store);
+
 /// The directory is this store's remote and no other, and nobody made a live store of it. kNotFound
 /// where there is no guard: most often a mount that is missing.
 Result<void> check_remote_identity(Storage& place, const StoreConfig& store,

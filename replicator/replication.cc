@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "dedup/base/posix_storage.h"
+#include "replicator/expiry_log.h"
 #include "replicator/stream_tuner.h"
 
 namespace varve {
@@ -140,6 +141,7 @@ Result<void> Replication::run() {
   // Said there before the first snapshot comes without its catalog packs ...
   if (catalog == CatalogMode::kDistributed)
     VARVE_TRY(in_context(note_catalog_mode(*there, sender, catalog), shown));
+  VARVE_TRY(in_context(follow_expiry_log(*there, *ledger_), shown));
   const Shipment::Route route{store_, *there, sender, ledger_.get()};
   std::shared_ptr<Pass> pass = VARVE_TRY(Pass::begin(route, config_, history_, catalog));
   {

@@ -3,10 +3,6 @@
 namespace varve {
 namespace {
 
-std::string folder_above(const std::string& path) {
-  return path.substr(0, path.rfind('/'));
-}
-
 std::string name_in(const std::string& path) {
   return path.substr(path.rfind('/') + 1);
 }
@@ -15,15 +11,16 @@ std::string name_in(const std::string& path) {
 
 std::string shipment_temporary_path(const StoreFile& file, const std::string& sender) {
   const std::string path = path_of(file);
-  return folder_above(path) + "/.tmp-" + sender + "-" + name_in(path);
+  return folder_of(file) + "/.tmp-" + sender + "-" + name_in(path);
 }
 
-Shipment::Shipment(const Route& route, const StoreFile& file, bool may_be_there)
+Shipment::Shipment(const Route& route, const StoreFile& file, Look look)
     : route_(route),
       file_(file),
       path_(path_of(file)),
       temporary_(shipment_temporary_path(file, route.sender)),
-      state_(may_be_there ? State::kLook : State::kPrepare) {}
+      look_(look),
+      state_(look == Look::kNone ? State::kPrepare : State::kLook) {}
 
 Result<std::optional<Shipment::Outcome>> Shipment::step() {
   const std::optional<Outcome> goes_on;
@@ -68,6 +65,10 @@ std::optional<Shipment::Outcome> Shipment::source_failed(const Error& error) {
 Result<std::optional<Shipment::Outcome>> Shipment::look() {
   Result<std::unique_ptr<StorageFile>> there = route_.to.open_read(path_);
   if (!there.ok() && there.error().code() != Errc::kNotFound) return std::move(there).error();
+  if (!there.ok() && look_ == Look::kMustBeThere) {
+    state_ = State::kDone;
+    return std::optional(Outcome::kNotThere);
+  }
   state_ = State::kPrepare;
   if (!there.ok()) return std::optional<Outcome>();
   const uint64_t length = VARVE_TRY((*there)->length());
@@ -161,7 +162,7 @@ Result<void> Shipment::write_piece() {
 Result<void> Shipment::sync_block() {
   VARVE_TRY(target_->sync());
   if (route_.ledger != nullptr) {
-    if (!temporary_durable_) VARVE_TRY(route_.to.sync_dir(folder_above(path_)));
+    if (!temporary_durable_) VARVE_TRY(route_.to.sync_dir(folder_of(file_)));
     temporary_durable_ = true;
     const auto number = static_cast<uint32_t>(block_start_ / route_.block_bytes);
     route_.ledger->note_block(file_.hash, number, xxh3(block_.view().first(block_used_)));
@@ -215,7 +216,7 @@ Result<void> Shipment::rename() {
 }
 
 Result<Shipment::Outcome> Shipment::name() {
-  VARVE_TRY(route_.to.sync_dir(folder_above(path_)));
+  VARVE_TRY(route_.to.sync_dir(folder_of(file_)));
   state_ = State::kDone;
   return outcome_;
 }

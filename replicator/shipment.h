@@ -40,6 +40,7 @@ class Shipment {
   enum class Outcome {
     kSent,
     kWasThere,       // with its name and length
+    kNotThere,       // and it goes only if it is (Look::kMustBeThere)
     kSourceGone,     // removed since it was listed
     kSourceDamaged,  // or unreadable: problem() says how
   };
@@ -52,8 +53,15 @@ class Shipment {
     size_t write_bytes = kShipmentWriteBytes;
   };
 
-  /// `may_be_there`: look before sending. The folder of the file must be there at `route.to`.
-  Shipment(const Route& route, const StoreFile& file, bool may_be_there);
+  enum class Look {
+    kNone,         // it is not there
+    kFirst,        // it may be
+    kMustBeThere,  // under its name; what has another length is replaced, and what is not there not
+                   // sent
+  };
+
+  /// The folder of the file must be there at `route.to`.
+  Shipment(const Route& route, const StoreFile& file, Look look);
 
   /// Does the next bit of work: at most one read of a block, one write, one sync, or one change of
   /// a name. The outcome when all is done. An error is the destination's (or the ledger's); the
@@ -101,6 +109,7 @@ class Shipment {
   const Route route_;
   const StoreFile file_;
   const std::string path_, temporary_;
+  const Look look_;
   State state_;
   Outcome outcome_ = Outcome::kSent;
   std::unique_ptr<StorageFile> source_, target_;

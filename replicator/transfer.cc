@@ -8,6 +8,7 @@
 
 #include "dedup/base/codec.h"
 #include "replicator/carried_history.h"
+#include "replicator/expiry_log.h"
 #include "replicator/remote.h"
 
 namespace varve {
@@ -35,10 +36,7 @@ class Stage {
  private:
   Result<void> make_folders() {
     std::set<std::string> folders;
-    for (const StoreFile& file : files_) {
-      const std::string path = path_of(file);
-      folders.insert(path.substr(0, path.rfind('/')));
-    }
+    for (const StoreFile& file : files_) folders.insert(folder_of(file));
     for (const std::string& folder : folders) VARVE_TRY(route_.to.make_directories(folder));
     return {};
   }
@@ -56,7 +54,8 @@ class Stage {
   }
 
   Result<void> copy_one(const StoreFile& file) {
-    Shipment shipment(route_, file, rule_ == TransferRule::kWhatIsThereCounts);
+    const bool look = rule_ == TransferRule::kWhatIsThereCounts;
+    Shipment shipment(route_, file, look ? Shipment::Look::kFirst : Shipment::Look::kNone);
     for (;;) {
       const std::optional<Shipment::Outcome> outcome = VARVE_TRY(shipment.step());
       if (!outcome) continue;
@@ -76,6 +75,7 @@ class Stage {
         figures_.files_were_there++;
         break;
       case Shipment::Outcome::kSourceGone:
+      case Shipment::Outcome::kNotThere:
         break;
       case Shipment::Outcome::kSourceDamaged:
         figures_.problems.push_back(shipment.problem() + "; it is not copied");
@@ -138,10 +138,17 @@ Result<std::vector<StoreFile>> snapshots_that_are_whole(Storage& from, Storage& 
     return std::vector<StoreFile>();
   }
   VARVE_TRY(Result<void>(read));
-  VARVE_TRY(history.add_snapshots(from, config, offered));
+  VARVE_TRY(history.add(from, config, offered));
+  // What has expired there would only be removed again; but who lives there decides for himself.
+  const bool expires = !VARVE_TRY(is_live_store(to, config));
+  const auto log = VARVE_TRY(ExpiryLog::read(to));
   std::vector<const CarriedSnapshot*> whole;
   for (const CarriedSnapshot& snapshot : history.snapshots()) {
     if (names.contains(snapshot.file())) continue;
+    if (expires && log->is_condemned(snapshot.file())) {
+      figures.snapshots_expired++;
+      continue;
+    }
     const bool fits =
         history.lacking(snapshot, [&](const StoreFile& file) { return names.contains(file); })
             .nothing();

@@ -17,6 +17,7 @@ namespace varve {
 struct TransferFigures {
   uint64_t files_copied = 0, bytes_copied = 0;
   uint64_t files_were_there = 0;
+  uint64_t snapshots_expired = 0;     // left out, because they have expired there
   uint64_t snapshots_waiting = 0;     // left out, because they would not be whole there
   std::vector<std::string> problems;  // one line a file that was not copied
 };

@@ -30,11 +30,16 @@ Result<TransferFigures> run_carry(const CarryOptions& options) {
   const auto drive = VARVE_TRY(open_posix_storage(options.directory));
   VARVE_TRY(check_place_for_files(*drive, config, options.directory));
   TransferLine line(!options.json);
-  return in_context(carry(
-                        *store, *drive, config, sender_of_source(absolute_path(options.store)),
-                        [&](const StoreFile& file) { return ledger->is_there(file); },
-                        [&](const TransferFigures& figures) { line.show(figures); }),
-                    options.directory);
+  return in_context(
+      carry(
+          *store, *drive, config, sender_of_source(absolute_path(options.store)),
+          [&](const StoreFile& file) {
+            // What has expired there does not go there again.
+            return ledger->is_there(file) ||
+                   (file.file_class == FileClass::kSnapshot && ledger->is_condemned(file));
+          },
+          [&](const TransferFigures& figures) { line.show(figures); }),
+      options.directory);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "catalog/local_place.h"
 #include "catalog/promotion.h"
 #include "dedup/base/posix_storage.h"
+#include "replicator/expirer.h"
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
 #include "tools/passphrase.h"
@@ -70,6 +71,7 @@ Result<Outcome> promote(const PromoteOptions& options) {
     VARVE_TRY(check_own_local(directory));
   }
   const AccessSecret secret = VARVE_TRY(read_access_secret(options.secret, directory));
+  std::optional<ExpiryLock> no_expiry = VARVE_TRY(ExpiryLock::acquire_if_any(directory));
   outcome.plan = VARVE_TRY(in_context(
       plan_promotion(place, secret, options.site, system_clock(), system_random()), directory));
   if (place.elsewhere) {
@@ -77,6 +79,7 @@ Result<Outcome> promote(const PromoteOptions& options) {
         link_local(directory, local, outcome.plan.config.store_id, outcome.plan.guard.replica));
   }
   VARVE_TRY(in_context(begin_promotion(place, outcome.plan), directory));
+  no_expiry.reset();
   outcome.writer = VARVE_TRY(complete_promotion(VARVE_TRY(open_world(directory)), secret, {}));
   return outcome;
 }

@@ -23,5 +23,6 @@ void add_carry_command(CLI::App& app, int& exit_code);
 void add_heal_command(CLI::App& app, int& exit_code);
 void add_promote_command(CLI::App& app, int& exit_code);
 void add_rejoin_command(CLI::App& app, int& exit_code);
+void add_expire_command(CLI::App& app, int& exit_code);
 
 }  // namespace varve

@@ -27,12 +27,15 @@ int report_transfer(const TransferFigures& figures, bool json) {
                                    {"bytes_copied", figures.bytes_copied},
                                    {"files_were_there", figures.files_were_there},
                                    {"snapshots_waiting", figures.snapshots_waiting},
+                                   {"snapshots_expired", figures.snapshots_expired},
                                    {"problems", figures.problems}};
     fmt::print("{}\n", fields.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
     for (const std::string& problem : figures.problems) fmt::print(stderr, "varve: {}\n", problem);
     fmt::print("{} files copied ({}), {} were there already\n", figures.files_copied,
                human_bytes(figures.bytes_copied), figures.files_were_there);
+    if (figures.snapshots_expired > 0)
+      fmt::print("{} snapshots have expired there and stay out\n", figures.snapshots_expired);
     if (figures.snapshots_waiting > 0) {
       fmt::print("{} snapshots wait for packs that are neither there nor here\n",
                  figures.snapshots_waiting);

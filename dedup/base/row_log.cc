@@ -17,8 +17,9 @@ std::string line_of(std::string_view row) {
   return fmt::format("{:016x} {}\n", xxh3(as_bytes(row)), row);
 }
 
-/// The row of a line whose checksum holds.
-std::optional<std::string_view> row_in(std::string_view line) {
+}  // namespace
+
+std::optional<std::string_view> row_in_line(std::string_view line) {
   if (line.size() < kChecksumDigits + 2 || line[kChecksumDigits] != ' ') return std::nullopt;
   uint64_t checksum = 0;
   const char* const end = line.data() + kChecksumDigits;
@@ -28,8 +29,6 @@ std::optional<std::string_view> row_in(std::string_view line) {
     return std::nullopt;
   return row;
 }
-
-}  // namespace
 
 Result<std::unique_ptr<RowLog>> RowLog::open(Storage& storage, const std::string& path,
                                              const Take& take) {
@@ -62,7 +61,7 @@ Result<bool> RowLog::load(const Take& take) {
   size_t passed_over = 0;
   while (!text.empty()) {
     const size_t end = std::min(text.find('\n'), text.size());
-    const std::optional<std::string_view> row = row_in(text.substr(0, end));
+    const std::optional<std::string_view> row = row_in_line(text.substr(0, end));
     if (row && take(*row)) {
       rows_++;
     } else if (end > 0) {

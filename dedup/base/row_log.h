@@ -16,6 +16,9 @@
 
 namespace varve {
 
+/// The row of a line (without its newline) whose checksum holds.
+std::optional<std::string_view> row_in_line(std::string_view line);
+
 class RowLog {
  public:
   /// Given each whole row in order; false if it makes no sense.

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "catalog/snapshot_body.h"
-#include "catalog/statement.h"
+#include "dedup/statement.h"
 #include "tests/catalog/history_world.h"
 
 namespace varve {

@@ -5,8 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "catalog/statement.h"
 #include "dedup/base/checksum.h"
+#include "dedup/statement.h"
 #include "tests/catalog/history_world.h"
 
 namespace varve {

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "catalog/history.h"
-#include "catalog/statement.h"
 #include "dedup/base/checksum.h"
+#include "dedup/statement.h"
 #include "tests/fuzz/fuzz_target.h"
 #include "tests/support/seeded_keyring.h"
 #include "tests/support/simulated_storage.h"

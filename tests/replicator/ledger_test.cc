@@ -57,6 +57,30 @@ TEST_F(LedgerTest, EverythingComesBack) {
   EXPECT_EQ(ledger->visits().size(), 2u);
 }
 
+TEST_F(LedgerTest, WhatWasCondemnedIsNotThereUntilItIsAgain) {
+  ledger->note_there(pack, {77, std::nullopt});
+  ledger->note_condemned(pack);
+  ledger->note_condemned(checkpoint);
+  ledger->note_log_position({120, 40, 7});
+  reopen();
+  EXPECT_FALSE(ledger->is_there(pack));
+  EXPECT_TRUE(ledger->is_condemned(pack));
+  EXPECT_EQ(ledger->log_position(), (LogPosition{120, 40, 7}));
+  ledger->note_there(pack, {77, std::nullopt});
+  ledger->note_returned(checkpoint);
+  reopen();
+  EXPECT_FALSE(ledger->any_condemned());
+  EXPECT_TRUE(ledger->is_there(pack));
+  EXPECT_FALSE(ledger->is_there(checkpoint));
+  ledger->note_condemned(pack);
+  ledger->forget_files();
+  reopen();
+  EXPECT_TRUE(ledger->is_condemned(pack)) << "what was said there stays said";
+  ledger->note_log_position({});
+  reopen();
+  EXPECT_FALSE(ledger->any_condemned());
+}
+
 TEST_F(LedgerTest, AChangedByteCostsARowAndNothingElse) {
   ledger->note_there(pack, {77, std::nullopt});
   ledger->note_there(checkpoint, {5, std::nullopt});

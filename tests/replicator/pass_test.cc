@@ -6,6 +6,8 @@
 
 #include <gmock/gmock.h>
 
+#include "dedup/access_folder.h"
+#include "dedup/statement.h"
 #include "tests/replicator/replication_world.h"
 #include "tests/support/test_seed.h"
 
@@ -13,11 +15,6 @@ namespace varve {
 namespace {
 
 using testing::HasSubstr;
-
-struct Machines {
-  SimulatedPower store_power, remote_power;
-  std::unique_ptr<SimulatedStorage> store, remote;
-};
 
 struct PassTest : testing::Test {
   SimulatedStorage store, remote;
@@ -157,7 +154,7 @@ TEST_F(PassTest, BlocksOfATemporaryFileThatIsGoneAreForgottenBeforeANewOneIsWrit
   const std::string path = replication_ledger_path(config.replica);
   const auto steps = [&](ReplicationLedger& ledger, const auto& enough) {
     Shipment shipment({store, remote, "sender", &ledger, kTestBlockBytes, kTestWriteBytes}, file,
-                      false);
+                      Shipment::Look::kNone);
     while (!enough(shipment)) ASSERT_TRUE(shipment.step().ok());
   };
   {
@@ -230,6 +227,128 @@ TEST_F(PassTest, APackThatIsLostHereHoldsBackItsSnapshotAlone) {
   EXPECT_FALSE(is_at_remote(FileClass::kSnapshot, broken));
   EXPECT_TRUE(is_at_remote(FileClass::kSnapshot, good));
   EXPECT_EQ(result.figures.snapshots_waiting, 1u);
+}
+
+// What a pass removes there.
+
+/// Another generation of access of the store, with the same keys.
+FileHash publish_generation(StoreMaker& maker, Storage& storage, uint64_t number,
+                            const std::vector<FileHash>& parents) {
+  const Keyring& keyring = maker.keyring();
+  AccessGeneration made;
+  made.store = keyring.store_id();
+  made.number = number;
+  made.parents = parents;
+  made.epochs.push_back({keyring.current().id, keyring.current().public_key});
+  AccessSlot slot;
+  slot.type = SlotType::kKeyFile;
+  slot.id.bytes.fill(static_cast<uint8_t>(storage.list("keys").value().size()));
+  made.slots.push_back(slot);
+  made.sealed_keyring = Bytes(64, 1);
+  made.signer = keyring.current().id;
+  made.signature = keyring.sign(encode_generation_unsigned(made));
+  made.anchor = keyring.sign(encode_generation_unanchored(made));
+  const Bytes bytes = encode_generation(made);
+  maker.put({FileClass::kKeys, sha256(bytes)}, bytes);
+  return sha256(bytes);
+}
+
+struct RotationTest : PassTest {
+  FileHash first = read_generations_in_force(store, maker.config).value()[0].hash;
+  std::set<FileHash> keys_there(Storage& place) {
+    std::set<FileHash> found;
+    for (const StoreFile& file : list_store_files(place).value().files) {
+      if (file.file_class == FileClass::kKeys) found.insert(file.hash);
+    }
+    return found;
+  }
+};
+
+TEST_F(RotationTest, SupersededGenerationsAreRemovedThereAtEveryPowerCut) {
+  fill();
+  ASSERT_TRUE(pass().done.ok());
+  const FileHash second = publish_generation(maker, store, 2, {first});
+  ASSERT_TRUE(pass(2).done.ok());
+  EXPECT_EQ(keys_there(remote), std::set<FileHash>{second});
+  // A seed brings the old one again, and here it is gone; then comes a third.
+  ASSERT_TRUE(write_whole(remote, path_of({FileClass::kKeys, first}),
+                          read_whole(store, path_of({FileClass::kKeys, first}), 1 << 20).value())
+                  .ok());
+  ASSERT_TRUE(store.unlink(path_of({FileClass::kKeys, first})).ok());
+  const FileHash third = publish_generation(maker, store, 3, {second});
+  ASSERT_TRUE(store.unlink(path_of({FileClass::kKeys, second})).ok());
+  for (uint64_t cut = 0;; cut++) {
+    const auto machines = copy();
+    machines->remote_power.stop_after(cut);
+    const bool done = pass(*machines, cut).done.ok();
+    machines->remote_power.restore();
+    machines->remote->power_cut(cut * 7 + 1);
+    const auto in_force = read_generations_in_force(*machines->remote, maker.config);
+    ASSERT_TRUE(in_force.ok()) << cut;
+    ASSERT_EQ(in_force->size(), 1u) << "an old one counts again, cut at " << cut;
+    ASSERT_TRUE(pass(*machines, cut + 1).done.ok());
+    EXPECT_EQ(keys_there(*machines->remote), std::set<FileHash>{third}) << cut;
+    expect_good_store(*machines->remote, maker.config, "rotated");
+    if (HasFailure() || done) break;
+  }
+}
+
+TEST_F(RotationTest, TwoChildrenOfOneParentBothStay) {
+  const auto other_site = store.copy_of(nullptr);
+  ASSERT_TRUE(pass().done.ok());
+  const FileHash ours = publish_generation(maker, store, 2, {first});
+  maker.go_on_with(*other_site);
+  const FileHash theirs = publish_generation(maker, *other_site, 2, {first, first});
+  maker.go_on_with(store);
+  ASSERT_TRUE(remote.exists("keys").value());
+  ASSERT_TRUE(
+      write_whole(remote, path_of({FileClass::kKeys, theirs}),
+                  read_whole(*other_site, path_of({FileClass::kKeys, theirs}), 1 << 20).value())
+          .ok());
+  ASSERT_TRUE(pass(2).done.ok());
+  EXPECT_EQ(keys_there(remote), (std::set<FileHash>{ours, theirs}));
+}
+
+TEST_F(RotationTest, NothingIsRemovedWhereWhatSupersedesItIsDamagedThere) {
+  fill();
+  ASSERT_TRUE(pass().done.ok());
+  const FileHash second = publish_generation(maker, store, 2, {first});
+  // It lies there by cp already, with a bit turned.
+  const std::string path = path_of({FileClass::kKeys, second});
+  ASSERT_TRUE(write_whole(remote, path, read_whole(store, path, 1 << 20).value()).ok());
+  ASSERT_TRUE(remote.flip_bit(path, 900));
+  ASSERT_TRUE(pass(2).done.ok());
+  EXPECT_TRUE(keys_there(remote).contains(first));
+}
+
+TEST_F(PassTest, RecordsThatABaseStandsForAreRemovedThereWhenItIsThere) {
+  fill();
+  const FileHash snapshot = maker.snapshot(maker.list({}, {maker.pack(100)}));
+  const Statement lock = lock_statement(snapshot, 5000);
+  const FileHash locks = maker.record({lock});
+  const uint64_t locked_at = maker.sequence();
+  const FileHash unsaid = maker.record({lock_statement(snapshot, 6000)});
+  ASSERT_TRUE(pass().done.ok());
+  // The base forgets what the later record says: then that stays.
+  const FileHash base = maker.base({{locked_at, lock}});
+  for (const FileHash& record : {locks, unsaid})
+    ASSERT_TRUE(store.unlink(path_of({FileClass::kRecord, record})).ok());
+  for (uint64_t cut = 0;; cut++) {
+    const auto machines = copy();
+    machines->remote_power.stop_after(cut);
+    const bool done = pass(*machines, cut).done.ok();
+    machines->remote_power.restore();
+    machines->remote->power_cut(cut * 13 + 5);
+    const auto there = [&](const FileHash& record) {
+      return machines->remote->exists(path_of({FileClass::kRecord, record})).value();
+    };
+    EXPECT_TRUE(there(locks) || there(base)) << "nothing says the lock, cut at " << cut;
+    EXPECT_TRUE(there(unsaid)) << cut;
+    if (done) {
+      EXPECT_FALSE(there(locks));
+    }
+    if (HasFailure() || done) break;
+  }
 }
 
 /// What goes wrong at an effect, and what has to be so afterwards.

@@ -8,6 +8,7 @@
 #include "dedup/guard.h"
 #include "dedup/keyring.h"
 #include "dedup/writer_head.h"
+#include "replicator/expiry_log.h"
 #include "replicator/pass.h"
 #include "replicator/remote.h"
 #include "tests/support/simulated_storage.h"
@@ -82,14 +83,25 @@ class StoreMaker {
       list.needed_by.push_back({{0, static_cast<uint32_t>(snapshots.size())}});
     return publish(HistoryKind::kList, FileClass::kList, encode_pack_list(list));
   }
-  FileHash snapshot(const FileHash& list, SnapshotClass snapshot_class = SnapshotClass::kSet) {
+  FileHash snapshot(const FileHash& list, SnapshotClass snapshot_class = SnapshotClass::kSet,
+                    uint8_t set = 9) {
     SnapshotHeader header{{}, snapshot_class, list};
-    if (snapshot_class == SnapshotClass::kSet) header.set = filled_id<SetId>(9);
+    if (snapshot_class == SnapshotClass::kSet) header.set = filled_id<SetId>(set);
     return publish(HistoryKind::kSnapshot, FileClass::kSnapshot, encode_snapshot_header(header));
   }
-  FileHash record() {
-    return publish(HistoryKind::kRecord, FileClass::kRecord, encode_statements({}).first);
+  FileHash record(const std::vector<Statement>& statements = {}) {
+    return publish(HistoryKind::kRecord, FileClass::kRecord, encode_statements(statements).first);
   }
+  /// A base record of what `statements` say at these sequences, by this writer.
+  FileHash base(const std::vector<std::pair<uint64_t, Statement>>& statements) {
+    BaseRecord base;
+    base.heads.push_back({writer, sequence_, {}});
+    for (const auto& [sequence, statement] : statements)
+      base.statements.push_back({writer, sequence, statement});
+    return record({encode_base(base)});
+  }
+  uint64_t sequence() const { return sequence_; }
+  const Keyring& keyring() const { return *keyring_; }
   void put(const StoreFile& file, ByteView bytes) {
     const std::string path = path_of(file);
     EXPECT_TRUE(storage_->make_directories(path.substr(0, path.rfind('/'))).ok());
@@ -101,6 +113,7 @@ class StoreMaker {
 
   StoreConfig config;
   WriterId writer = filled_id<WriterId>(21);
+  Nanoseconds time = 0;  // of what is published
 
  private:
   FileHash publish(HistoryKind kind, FileClass file_class, Bytes readable) {
@@ -108,6 +121,7 @@ class StoreMaker {
     envelope.kind = kind;
     envelope.writer = writer;
     envelope.sequence = ++sequence_;
+    envelope.time = time;
     envelope.readable = std::move(readable);
     const Bytes bytes = encode_envelope(envelope, *keyring_, random_);
     const FileHash hash = sha256(bytes);
@@ -185,6 +199,7 @@ class PassRun {
     VARVE_TRY(check_remote_identity(remote_, config_, remote_config_));
     VARVE_TRY(ways_.relist ? visit_remote_anew(remote_, ways_.sender, *ledger_, random_)
                            : visit_remote(remote_, ways_.sender, *ledger_, random_));
+    VARVE_TRY(follow_expiry_log(remote_, *ledger_));
     const Shipment::Route route{store_,        remote_,         ways_.sender,
                                 ledger_.get(), kTestBlockBytes, kTestWriteBytes};
     pass_ = VARVE_TRY(Pass::begin(route, config_, history_, ways_.catalog));
@@ -229,10 +244,16 @@ inline PassResult run_to_its_end(PassRun& run) {
 
 inline PassResult run_pass(Storage& store, Storage& remote, const StoreConfig& config,
                            const RemoteConfig& remote_config, uint64_t seed, size_t in_flight = 3,
-                           bool relist = false) {
-  PassRun run(store, remote, config, remote_config, seed, {in_flight, relist, sender_named()});
+                           bool relist = false, const std::string& sender = sender_named()) {
+  PassRun run(store, remote, config, remote_config, seed, {in_flight, relist, sender});
   return run_to_its_end(run);
 }
+
+/// The disks of a store and of its remote, each with a power of its own.
+struct Machines {
+  SimulatedPower store_power, remote_power;
+  std::unique_ptr<SimulatedStorage> store, remote;
+};
 
 /// Every file with a final name hashes to it, and every visible snapshot is whole.
 inline void expect_good_store(Storage& remote, const StoreConfig& config, const std::string& what) {

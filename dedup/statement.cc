@@ -1,4 +1,4 @@
-#include "catalog/statement.h"
+#include "dedup/statement.h"
 
 namespace varve {
 
@@ -9,19 +9,7 @@ std::string subject(char group, ByteView first, ByteView second = {}) {
   return key.append(as_text(first)).append(as_text(second));
 }
 
-/// A hold's list of lists has to fit its count.
-Result<std::string> hold_subject(ByteView readable) {
-  Decoder in(readable);
-  const ByteView hold = in.raw(16);
-  in.raw(ReplicaId::kSize);
-  if (in.u8() > 1) in.fail();
-  for (uint8_t byte : in.raw(7)) {
-    if (byte != 0) in.fail();
-  }
-  in.raw(size_t{in.u32()} * FileHash::kSize);
-  VARVE_TRY(in.finish("a hold"));
-  return subject('h', hold);
-}
+constexpr size_t kHoldIdSize = 16;
 
 struct Form {
   char group;
@@ -74,7 +62,10 @@ Statement policy_statement(const SetId& set, std::string_view json) {
 
 Result<std::string> subject_of(const Statement& statement) {
   const ByteView readable = statement.readable;
-  if (statement.type == StatementType::kHold) return hold_subject(readable);
+  if (statement.type == StatementType::kHold) {
+    VARVE_TRY(decode_hold(statement));
+    return subject('h', readable.first(kHoldIdSize));
+  }
   if (statement.type == StatementType::kBase) return Errc::kInvalid;
   const Form form = form_of(statement.type);
   if (readable.size() != form.size) {
@@ -101,6 +92,29 @@ std::string lock_subject(const FileHash& snapshot) {
 
 std::string policy_subject(const SetId& set) {
   return subject('p', set.view());
+}
+
+bool outranks(const BaseRecord::InForce& one, const BaseRecord::InForce& other) {
+  if (one.statement.type == StatementType::kLock && other.statement.type == StatementType::kLock) {
+    const Result<int64_t> until = lock_until(one.statement), before = lock_until(other.statement);
+    if (until.ok() && before.ok() && *until != *before) return *until > *before;
+  }
+  return std::pair(one.sequence, one.writer) > std::pair(other.sequence, other.writer);
+}
+
+Result<Hold> decode_hold(const Statement& statement) {
+  Decoder in(statement.readable);
+  in.raw(kHoldIdSize);
+  Hold hold;
+  hold.replica = in.id<ReplicaId>();
+  const uint8_t state = in.u8();
+  if (state > 1) in.fail();
+  hold.held = state == 1;
+  in.zeros(7);
+  for (uint32_t left = in.u32(); left > 0 && !in.failed(); left--)
+    hold.lists.push_back(in.id<FileHash>());
+  VARVE_TRY(in.finish("a hold"));
+  return hold;
 }
 
 Result<int64_t> lock_until(const Statement& lock) {
