@@ -5,7 +5,10 @@
 namespace varve {
 namespace {
 
-constexpr size_t kBatchEntries = 256;
+// About as many as the kernel asks for at once, which is a page: what does not fit is listed anew by
+// its next request.
+constexpr size_t kBatchNames = 128;
+constexpr size_t kBatchWithAttributes = 32;
 
 struct Batched {
   std::string name;
@@ -86,20 +89,21 @@ Result<void> Volume::list_live(Ino node, uint64_t cookie, bool attributes,
     if (!visit(dot)) return {};
   }
   uint64_t after = cookie - 2;
+  const size_t batch_max = attributes ? kBatchWithAttributes : kBatchNames;
   std::vector<Batched> batch;
   do {
     // Within list() the tree must not be asked for attributes: names first, then each.
     batch.clear();
     VARVE_TRY(tree_.list(node, after, [&](const LiveTree::Listed& listed) {
       batch.push_back({std::string(listed.name), listed.ino, listed.type, listed.cookie});
-      return batch.size() < kBatchEntries;
+      return batch.size() < batch_max;
     }));
     for (const Batched& one : batch) {
       if (!VARVE_TRY(visit_live({one.name, one.ino, one.type, one.cookie}, attributes, visit)))
         return {};
       after = one.cookie;
     }
-  } while (batch.size() >= kBatchEntries);
+  } while (batch.size() >= batch_max);
   return {};
 }
 
