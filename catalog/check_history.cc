@@ -40,6 +40,20 @@ void note_temporaries(const StoreFiles& files, CheckReport& report) {
   }
 }
 
+Finding note_of_evicted(const std::string& remote, const std::pair<uint64_t, uint64_t>& sum,
+                        bool counts) {
+  Finding finding;
+  finding.file = "packs";
+  finding.problem =
+      counts ? fmt::format("{} packs of {} bytes are evicted, held at {}", sum.first, sum.second,
+                           remote)
+             : fmt::format(
+                   "{} packs of {} bytes are not here, and it is not known whether {} holds "
+                   "them: varve replicate --remote {} finds out",
+                   sum.first, sum.second, remote, remote);
+  return finding;
+}
+
 std::string shown_name(const CheckedSnapshot& snapshot) {
   if (snapshot.is_checkpoint()) return "checkpoint " + snapshot.hash.hex().substr(0, 12);
   if (snapshot.name.empty()) return "snapshot " + snapshot.hash.hex();
@@ -194,6 +208,12 @@ class CheckedHistory::Reader {
   }
 
   void keep_what_is_in_force() {
+    for (const auto& [subject, one] : in_force_) {
+      if (one.statement.type != StatementType::kHold) continue;
+      Result<Hold> hold = decode_hold(one.statement);
+      if (hold.ok() && hold->held)
+        out_.holds_.push_back({std::move(*hold), one.writer, one.sequence});
+    }
     std::erase_if(out_.snapshots_, [&](const CheckedSnapshot& s) { return is_dropped(s.hash); });
     std::sort(out_.snapshots_.begin(), out_.snapshots_.end(), [](const auto& a, const auto& b) {
       return std::pair(a.sequence, a.writer) > std::pair(b.sequence, b.writer);
@@ -282,6 +302,32 @@ void CheckedHistory::visit_packs(const FileHash& list,
       if (met.insert(base).second) waiting.push_back(base);
     }
   }
+}
+
+std::vector<PackInfo> CheckedHistory::evicted(const HoldingRemotes& remotes,
+                                              const std::function<bool(const PackInfo&)>& is_here,
+                                              CheckReport& report) const {
+  std::vector<PackInfo> evicted;
+  std::set<FileHash> met;
+  for (const bool counts : {true, false}) {
+    std::map<std::string, std::pair<uint64_t, uint64_t>> sums;  // packs and bytes, by remote
+    for (const HoldInForce& one : holds_) {
+      const auto remote = remotes.find(one.hold.replica);
+      if (remote == remotes.end() || remote->second.counted.contains(one.statement()) != counts)
+        continue;
+      for (const FileHash& list : one.hold.lists) {
+        visit_packs(list, [&](const PackInfo& info) {
+          if (is_here(info) || !met.insert(info.hash).second) return;
+          auto& [packs, bytes] = sums[remote->second.name];
+          packs++;
+          bytes += info.length;
+          if (counts) evicted.push_back(info);
+        });
+      }
+    }
+    for (const auto& [name, sum] : sums) report.add(note_of_evicted(name, sum, counts));
+  }
+  return evicted;
 }
 
 /// Newest first.

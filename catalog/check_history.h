@@ -9,6 +9,7 @@
 
 #include "catalog/checker.h"
 #include "catalog/snapshot_body.h"
+#include "dedup/hold_format.h"
 
 namespace varve {
 
@@ -36,6 +37,11 @@ class CheckedHistory {
   std::vector<CheckedSnapshot>& snapshots() { return snapshots_; }
   /// Every pack that a list names.
   const std::map<FileHash, PackInfo>& packs() const { return packs_; }
+  /// The packs that are not here and that one of the remotes holds, by a hold that counts. Notes
+  /// how many, and those of which that is not known.
+  std::vector<PackInfo> evicted(const HoldingRemotes& remotes,
+                                const std::function<bool(const PackInfo&)>& is_here,
+                                CheckReport& report) const;
   /// Reports lists and packs that snapshots in force lack; `is_here` tells of packs. Chooses the
   /// list of each snapshot.
   void check_lists(const std::function<bool(const PackInfo&)>& is_here, CheckReport& report);
@@ -63,6 +69,7 @@ class CheckedHistory {
   std::map<FileHash, List> lists_;
   std::map<FileHash, std::vector<FileHash>> exact_for_;  // snapshot: exact lists that name it
   std::vector<CheckedSnapshot> snapshots_;
+  std::vector<HoldInForce> holds_;
   std::map<FileHash, PackInfo> packs_;
 };
 

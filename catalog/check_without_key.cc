@@ -105,13 +105,16 @@ Result<CheckReport> check_store_without_key(const KeylessStore& store,
   PackHashes(store, options, history.packs(), report).run(files);
   const std::set<StoreFile> here(files.files.begin(), files.files.end());
   const bool has_catalog = VARVE_TRY(senders_without_catalog(store.storage)).empty();
+  const auto is_here = [&](const PackInfo& info) {
+    const bool data = info.pack_class == PackClass::kData;
+    if (!data && !has_catalog) return true;  // they stay at a site
+    return here.contains({data ? FileClass::kPack : FileClass::kCatalogPack, info.hash});
+  };
+  std::set<FileHash> evicted;
+  for (const PackInfo& info : history.evicted(options.remotes, is_here, report))
+    evicted.insert(info.hash);
   history.check_lists(
-      [&](const PackInfo& info) {
-        const bool data = info.pack_class == PackClass::kData;
-        if (!data && !has_catalog) return true;  // they stay at a site
-        return here.contains({data ? FileClass::kPack : FileClass::kCatalogPack, info.hash});
-      },
-      report);
+      [&](const PackInfo& info) { return is_here(info) || evicted.contains(info.hash); }, report);
   return report;
 }
 

@@ -147,28 +147,43 @@ void CheckedPacks::settle(const std::map<FileHash, PackInfo>& expected) {
   for (const auto& [hash, info] : expected) {
     if (!numbers_.contains(info.pack)) silent.insert(info.pack);
   }
-  if (silent.empty()) return;
-  for (const PackInfo& info : packs_) {
-    if (info.pack_class == PackClass::kCatalog) read_bundles(info, silent);
-  }
+  read_bundles(silent, [&](const PackId& pack, uint32_t segment, const IndexedChunk& chunk) {
+    lost_.emplace(chunk.id, ChunkPlace{pack, segment});
+  });
 }
 
-void CheckedPacks::read_bundles(const PackInfo& catalog,
-                                const std::unordered_set<PackId, IdHash>& wanted) {
+void CheckedPacks::add_evicted(const std::vector<PackInfo>& packs) {
+  for (const PackInfo& info : packs) {
+    const auto number = static_cast<uint32_t>(packs_.size());
+    if (!numbers_.emplace(info.pack, number).second) continue;
+    numbers_by_file_.emplace(info.hash, number);
+    packs_.push_back(info);
+    evicted_.insert(info.pack);
+  }
+  read_bundles(evicted_, [&](const PackId& pack, uint32_t, const IndexedChunk& chunk) {
+    inventory_.add(chunk.id, chunk.length, numbers_.at(pack));
+  });
+}
+
+void CheckedPacks::read_bundles(const std::unordered_set<PackId, IdHash>& wanted,
+                                const VisitChunk& visit) {
+  if (wanted.empty()) return;
   Metrics metrics;
   PackStore packs(store_.storage, store_.keyring, system_random(), WriterId(), metrics);
-  packs.add(catalog);
-  // A bundle that does not open was reported with its pack; it only makes lines less precise.
-  (void)visit_bundles(catalog, packs, [&](IndexBundle bundle) {
-    if (!wanted.contains(bundle.header.pack)) return;
-    for (uint32_t i = 0; i < bundle.index.segments.size(); i++) {
-      const IndexedSegment& segment = bundle.index.segments[i];
-      for (uint32_t c = 0; c < segment.chunk_count; c++) {
-        lost_.emplace(bundle.index.chunks[segment.first_chunk + c].id,
-                      ChunkPlace{bundle.header.pack, i});
+  for (const PackInfo& catalog : packs_) {
+    if (catalog.pack_class != PackClass::kCatalog) continue;
+    packs.add(catalog);
+    // A bundle that does not open was reported with its pack; it only makes lines less precise.
+    (void)visit_bundles(catalog, packs, [&](IndexBundle bundle) {
+      const PackId& pack = bundle.header.pack;
+      if (!wanted.contains(pack)) return;
+      for (uint32_t i = 0; i < bundle.index.segments.size(); i++) {
+        const IndexedSegment& segment = bundle.index.segments[i];
+        for (uint32_t c = 0; c < segment.chunk_count; c++)
+          visit(pack, i, bundle.index.chunks[segment.first_chunk + c]);
       }
-    }
-  }).ok();
+    }).ok();
+  }
 }
 
 bool CheckedPacks::is_here(const PackInfo& info) const {
@@ -210,7 +225,7 @@ std::string CheckedPacks::where(const std::optional<ChunkPlace>& place) const {
 std::vector<CheckReport::ReadablePack> CheckedPacks::readable_packs() const {
   std::vector<CheckReport::ReadablePack> result;
   for (const PackInfo& info : packs_) {
-    if (info.length == 0) continue;  // in writing
+    if (info.length == 0 || evicted_.contains(info.pack)) continue;  // in writing, or elsewhere
     CheckReport::ReadablePack pack{info, {}};
     if (const auto lost = damaged_.find(info.pack); lost != damaged_.end())
       pack.lost = lost->second;

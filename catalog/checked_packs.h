@@ -23,6 +23,9 @@ class CheckedPacks {
   Result<void> scrub(const StoreFiles& files, const std::map<FileHash, PackInfo>& expected);
   /// A pack in local/open/ that is whole up to `committed_length`, else reported.
   void scrub_open(const PackId& pack, uint64_t committed_length);
+  /// Packs that are not here, and count as whole: what lies in them is what bundles of the others
+  /// say.
+  void add_evicted(const std::vector<PackInfo>& packs);
   /// Everything was added: from now on it is asked. Packs that cannot say themselves what they held
   /// are looked up in the bundles of the others.
   void settle(const std::map<FileHash, PackInfo>& expected);
@@ -54,7 +57,8 @@ class CheckedPacks {
  private:
   void scrub_one(const StoreFile& file, const PackInfo* expected);
   void take(const StoreFile& file, ScrubbedPack& scrubbed);
-  void read_bundles(const PackInfo& catalog, const std::unordered_set<PackId, IdHash>& wanted);
+  using VisitChunk = std::function<void(const PackId&, uint32_t segment, const IndexedChunk&)>;
+  void read_bundles(const std::unordered_set<PackId, IdHash>& wanted, const VisitChunk& visit);
 
   const CheckedStore& store_;
   const CheckOptions& options_;
@@ -66,6 +70,7 @@ class CheckedPacks {
   std::unordered_map<PackId, uint32_t, IdHash> numbers_;
   std::unordered_map<FileHash, uint32_t, IdHash> numbers_by_file_;
   std::unordered_map<PackId, std::set<uint32_t>, IdHash> damaged_;
+  std::unordered_set<PackId, IdHash> evicted_;
   std::unordered_map<ChunkId, ChunkPlace, IdHash> lost_;
   ChunkInventory inventory_;
   std::unique_ptr<ChunkIndex> objects_ = make_memory_chunk_index();

@@ -31,6 +31,7 @@ class StoreCheck {
     VARVE_TRY(packs_.scrub(files_, expected_));
     VARVE_TRY(check_stopped());
     check_open_packs();
+    take_evicted();
     packs_.settle(expected_);
     report_.chunks = packs_.chunks();
     history_.check_lists([&](const PackInfo& info) { return packs_.is_here(info); }, report_);
@@ -92,6 +93,12 @@ class StoreCheck {
       if (found != shown.end()) snapshot.name = found->second;
     }
     return {};
+  }
+
+  /// Before what they hold is asked for.
+  void take_evicted() {
+    const auto is_here = [&](const PackInfo& info) { return packs_.is_here(info); };
+    packs_.add_evicted(history_.evicted(options_.remotes, is_here, report_));
   }
 
   void check_open_packs() {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -15,6 +16,7 @@
 
 #include "dedup/base/clock.h"
 #include "dedup/base/kv.h"
+#include "dedup/hold_format.h"
 #include "dedup/keyring.h"
 #include "dedup/pack_format.h"
 #include "dedup/scrub.h"
@@ -88,8 +90,11 @@ struct CheckedStore {
 };
 
 struct CheckOptions {
-  bool read_data = false;                // read every byte of every pack
-  bool local = true;                     // look at local/ too, beside the database
+  bool read_data = false;  // read every byte of every pack
+  bool local = true;       // look at local/ too, beside the database
+  /// Remotes of this place: a pack that one of them holds, by a hold that counts, may be evicted
+  /// here, which is no damage.
+  HoldingRemotes remotes;
   size_t threads = 2;                    // that read packs; 1: the caller's own
   VerificationLedger* ledger = nullptr;  // told of packs that were found whole
   /// Which packs to read through, with read_data; nothing: all.

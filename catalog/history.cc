@@ -26,6 +26,16 @@ bool History::State::is_dropped(const FileHash& snapshot) const {
   return drop != in_force.end() && drop->second.statement.type == StatementType::kDrop;
 }
 
+std::vector<HoldInForce> History::State::holds() const {
+  std::vector<HoldInForce> result;
+  for (const auto& [subject, one] : in_force) {
+    if (one.statement.type != StatementType::kHold) continue;
+    Result<Hold> hold = decode_hold(one.statement);
+    if (hold.ok() && hold->held) result.push_back({std::move(*hold), one.writer, one.sequence});
+  }
+  return result;
+}
+
 Result<PackList> History::State::read_pack_list(const FileHash& list) const {
   Result<Envelope> envelope = read_envelope(HistoryKind::kList, list);
   if (!envelope.ok()) {
@@ -195,6 +205,11 @@ std::optional<std::string> History::policy(const SetId& set) const {
   const auto found = state_->in_force.find(policy_subject(set));
   if (found == state_->in_force.end()) return std::nullopt;
   return std::string(as_text(found->second.statement.sealed));
+}
+
+std::vector<HoldInForce> History::holds() const {
+  std::lock_guard lock(state_->mutex);
+  return state_->holds();
 }
 
 Result<std::vector<PackInfo>> History::packs_of_list(const FileHash& list) const {

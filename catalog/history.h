@@ -17,6 +17,7 @@
 #include "dedup/base/clock.h"
 #include "dedup/base/executor.h"
 #include "dedup/base/storage.h"
+#include "dedup/hold_format.h"
 #include "dedup/succession.h"
 
 namespace varve {
@@ -73,6 +74,8 @@ class History {
   /// The policy in force for a set: JSON.
   std::optional<std::string> policy(const SetId& set) const;
 
+  /// Those that are not released.
+  std::vector<HoldInForce> holds() const;
   /// The lists whose files are here and, as far as they were read, verify.
   std::vector<FileHash> lists() const;
   /// Those that snapshots of the set (zeros: of any) and of the whole mount name, newest first.
@@ -116,6 +119,8 @@ class History {
   /// kExists if this writer has a snapshot of the set with that name.
   Result<SnapshotInfo> publish_snapshot(const NewSnapshot& snapshot);
   Result<void> publish_record(const std::vector<Statement>& statements);
+  /// Publishes a list of those packs, and that `replica` is to keep them; the list stays.
+  Result<HoldInForce> publish_hold(const ReplicaId& replica, const std::vector<PackInfo>& packs);
   /// Drops for this replica: the statement first, then the snapshot's file and lists that nothing
   /// names any more. kPermission if the snapshot is locked.
   Result<void> drop(const FileHash& snapshot);

@@ -148,6 +148,9 @@ Result<void> History::State::remove_unnamed_lists(std::vector<FileHash> candidat
   for (const FileHash& list : kept) named[list]++;
   for (const auto& [key, list] : newest_born) named[list]++;
   for (const auto& [hash, info] : snapshots) named[info.header.list]++;
+  for (const HoldInForce& held : holds()) {
+    for (const FileHash& list : held.hold.lists) named[list]++;
+  }
   for (const FileHash& list : lists) {
     for (const FileHash& base : VARVE_TRY(list_node(list))->bases) named[base]++;
   }
@@ -207,6 +210,22 @@ Result<void> History::publish_record(const std::vector<Statement>& statements) {
   VARVE_TRY(state_->publish_statements(statements));
   state_->publish_base_if_due();
   return {};
+}
+
+Result<HoldInForce> History::publish_hold(const ReplicaId& replica,
+                                          const std::vector<PackInfo>& packs) {
+  std::lock_guard lock(state_->mutex);
+  State& state = *state_;
+  VARVE_TRY(state.announce(2));
+  HoldInForce held;
+  held.hold.id = state.random.id<HoldId>();
+  held.hold.replica = replica;
+  held.hold.lists = {VARVE_TRY(state.publish_list({}, packs, state.clock.now()))};
+  VARVE_TRY(state.publish_statements({encode_hold(held.hold)}));
+  held.writer = state.writer;
+  held.sequence = state.highest_sequence;
+  state.publish_base_if_due();
+  return held;
 }
 
 Result<void> History::drop(const FileHash& snapshot) {

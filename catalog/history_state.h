@@ -102,6 +102,7 @@ struct History::State {
   // history.cc
   bool is_dropped(const FileHash& snapshot) const;
   bool is_locked(const FileHash& snapshot) const;
+  std::vector<HoldInForce> holds() const;
   Result<PackList> read_list(const FileHash& list);
   Result<const ListNode*> list_node(const FileHash& list);
   /// Visits `list` and all its bases once each.

@@ -131,7 +131,8 @@ Result<RebuiltTrees> choose_site(const History& history, const PromotionPlan& pl
 }  // namespace
 
 Result<void> check_trees_are_whole(const RebuiltTrees& trees, const History& history,
-                                   Storage& storage) {
+                                   Storage& storage,
+                                   const std::function<bool(const PackInfo&)>& evicted) {
   std::set<FileHash> lists;
   for (const RebuiltTree& tree : trees.trees) lists.insert(tree.list);
   std::vector<std::string> missing;
@@ -142,7 +143,8 @@ Result<void> check_trees_are_whole(const RebuiltTrees& trees, const History& his
     if (!packs.ok()) missing.push_back(packs.error().message());
     if (!packs.ok()) continue;
     for (const PackInfo& pack : *packs) {
-      if (!looked_at.insert(pack.hash).second || VARVE_TRY(is_there(pack, storage))) continue;
+      if (!looked_at.insert(pack.hash).second || evicted(pack)) continue;
+      if (VARVE_TRY(is_there(pack, storage))) continue;
       missing.push_back(pack_path(pack.pack_class, pack.hash));
     }
   }
@@ -163,7 +165,8 @@ Result<PromotionPlan> plan_promotion(const PromotionPlace& place, const AccessSe
   const auto history =
       VARVE_TRY(History::open(place.storage, keyring, clock, random, plan.guard.replica));
   const RebuiltTrees trees = VARVE_TRY(choose_site(*history, plan, site));
-  VARVE_TRY(check_trees_are_whole(trees, *history, place.storage));
+  VARVE_TRY(
+      check_trees_are_whole(trees, *history, place.storage, [](const PackInfo&) { return false; }));
   plan.left_at = trees.trees[0].from.time;
   plan.sets = trees.trees.size() - (trees.trees[0].tree.set.is_zero() ? 1 : 0);
   plan.snapshots = history->snapshots().size();

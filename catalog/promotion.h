@@ -43,8 +43,10 @@ Result<void> begin_promotion(const PromotionPlace& place, const PromotionPlan& p
 Result<WriterId> complete_promotion(std::unique_ptr<World> world, const AccessSecret& secret,
                                     const WorkingCopy::Options& options);
 
-/// kNotFound, naming them, if lists or packs that the trees need are not here with their length.
+/// kNotFound, naming them, if lists or packs that the trees need are not here with their length,
+/// but for packs that are `evicted`.
 Result<void> check_trees_are_whole(const RebuiltTrees& trees, const History& history,
-                                   Storage& storage);
+                                   Storage& storage,
+                                   const std::function<bool(const PackInfo&)>& evicted);
 
 }  // namespace varve

@@ -19,7 +19,7 @@ constexpr uint64_t kNumbersSkipped = uint64_t{1} << 20;
 
 /// What reading bundles needs to know, and what it finds out.
 struct BundledPacks {
-  std::map<PackId, FileHash> here;  // listed packs whose files are here
+  std::map<PackId, FileHash> here;  // listed packs whose files are here, or evicted
   std::set<PackId> indexed;         // in the index already
   std::set<PackId> found;           // in a bundle
 };
@@ -44,16 +44,18 @@ Result<KvBatch> rebuild_packs(const History& history, PackStore& packs, ChunkInd
   KvBatch rows;
   BundledPacks bundled;
   std::vector<PackInfo> catalogs;
-  size_t missing = 0;
+  size_t missing = 0, evicted = 0;
   for (const PackInfo& listed : history.listed_packs()) {
     // One that is missing has its row too: lists go on naming it, and it may come back.
     packs.add(listed);
     rows[key::pack(listed.pack)] = encode(listed);
     const auto file = files.find(listed.hash);
-    if (file == files.end() || file->second != listed) {
+    const bool is_here = file != files.end() && file->second == listed;
+    if (!is_here && !packs.is_held(listed.pack)) {
       missing++;
       continue;
     }
+    evicted += is_here ? 0 : 1;
     bundled.here.emplace(listed.pack, listed.hash);
     if (listed.pack_class == PackClass::kCatalog) catalogs.push_back(listed);
   }
@@ -62,6 +64,8 @@ Result<KvBatch> rebuild_packs(const History& history, PackStore& packs, ChunkInd
                 " packs that lists name are missing or torn: what lies in them cannot be read "
                 "until they are copied here");
   }
+  if (evicted > 0)
+    log_info(std::to_string(evicted) + " packs are evicted: they are read from a remote");
   for (const PackId& pack : index.packs_on_disk()) {
     if (bundled.here.contains(pack)) {
       bundled.indexed.insert(pack);

@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "catalog/index_batch.h"
+#include "catalog/index_bundles.h"
 #include "catalog/schema.h"
 #include "dedup/base/log.h"
 #include "dedup/store_files.h"
@@ -202,17 +203,50 @@ bool is_among(const std::vector<StoreFile>& files, const PackInfo& info) {
   return std::binary_search(files.begin(), files.end(), file);
 }
 
+/// What lies in packs that are not here, as the bundles of catalog packs repeat it.
+void index_evicted(PackStore& packs, const std::set<PackId>& evicted, IndexBatch& batch) {
+  if (evicted.empty()) return;
+  std::set<PackId> left = evicted;
+  for (const PackInfo& info : packs.sealed_packs()) {
+    if (info.pack_class != PackClass::kCatalog || left.empty()) continue;
+    const Result<void> read = visit_bundles(info, packs, [&](IndexBundle bundle) {
+      if (left.erase(bundle.header.pack) > 0)
+        batch.add(bundle.header.pack, std::move(bundle.index));
+    });
+    if (!read.ok())
+      log_warning(pack_path(info.pack_class, info.hash) + ": " + read.error().message());
+  }
+  for (const PackId& pack : left)
+    log_error("pack " + pack.hex() + " is evicted, and no bundle says what lies in it");
+}
+
+/// No answer says nothing of it.
+bool storage_has(Storage& storage, const PackInfo& info) {
+  const Result<bool> there = storage.exists(pack_path(info.pack_class, info.hash));
+  return !there.ok() || *there;
+}
+
 }  // namespace
 
 void complete_index(Storage& storage, PackStore& packs, ChunkIndex& index) {
   const std::vector<StoreFile> here = files_here(storage);
+  for (const PackInfo& info : packs.sealed_packs()) {
+    if (packs.is_held(info.pack) && !is_among(here, info) && !storage_has(storage, info))
+      packs.evicted(info);
+  }
   std::unordered_set<PackId, IdHash> indexed;
   for (const PackId& pack : index.packs_on_disk()) {
     indexed.insert(pack);
     const std::optional<PackInfo> info = packs.find(pack);
+    if (info && (is_among(here, *info) || packs.is_held(pack))) continue;
+    // A remote may have it: it is read from there, and nothing new refers to it meanwhile.
+    if (info && packs.looks_elsewhere()) {
+      if (!storage_has(storage, *info)) packs.lost(*info);
+      continue;
+    }
     // Which remembers it, so that its return is seen; a storage that gives no answer is no reason
     // to forget a pack.
-    if (info && (is_among(here, *info) || !packs.is_missing(pack))) continue;
+    if (info && !packs.is_missing(pack)) continue;
     // Else new data would be stored as a reference to what is gone.
     if (info)
       log_warning(fmt::format("pack {} is missing: {}", pack.hex(),
@@ -220,8 +254,13 @@ void complete_index(Storage& storage, PackStore& packs, ChunkIndex& index) {
     index.remove_pack(pack);
   }
   IndexBatch batch(index);
+  std::set<PackId> evicted;
+  for (const PackInfo& info : packs.evicted_packs()) {
+    if (!indexed.contains(info.pack)) evicted.insert(info.pack);
+  }
+  index_evicted(packs, evicted, batch);
   for (const PackInfo& info : packs.sealed_packs()) {
-    if (indexed.contains(info.pack)) continue;
+    if (indexed.contains(info.pack) || evicted.contains(info.pack)) continue;
     std::optional<PackIndex> content = index_in_pack(info, packs);
     if (content) batch.add(info.pack, *std::move(content));
   }
@@ -233,10 +272,20 @@ void index_packs(const std::vector<PackInfo>& added, PackStore& packs, ChunkInde
 }
 
 void reindex_lost_packs(PackStore& packs, ChunkIndex& index) {
+  std::set<PackId> evicted;
+  for (const PackInfo& info : packs.evicted_packs()) evicted.insert(info.pack);
+  std::set<PackId> wanted;
   for (const PackId& pack : index.take_lost_packs()) {
     const std::optional<PackInfo> info = packs.find(pack);
-    if (info) index_from_pack(*info, packs, index);
+    if (evicted.contains(pack)) {
+      wanted.insert(pack);
+    } else if (info) {
+      index_from_pack(*info, packs, index);
+    }
   }
+  IndexBatch batch(index);
+  index_evicted(packs, wanted, batch);
+  batch.finish();
   for (const PackInfo& info : packs.take_returned()) {
     log_info(pack_path(info.pack_class, info.hash) + " is here again");
     index_from_pack(info, packs, index);

@@ -34,8 +34,8 @@ struct PackRecovery {
 Result<KvBatch> recover_packs(KvView& view, const PackRecovery& recovery);
 
 /// Adds the indexes of the sealed packs that the runs on disk do not have; forgets packs that are
-/// not here. A pack whose index cannot be read is logged, and its chunks are stored anew when they
-/// come again.
+/// not here, unless there are remotes that may have them. A pack whose index cannot be read is
+/// logged, and its chunks are stored anew when they come again.
 void complete_index(Storage& storage, PackStore& packs, ChunkIndex& index);
 
 /// Adds the indexes of packs that the pack store knows since a moment ago. Any thread.

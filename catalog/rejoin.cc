@@ -58,7 +58,10 @@ class Rejoin {
       return Error(Errc::kNotFound, "nothing is here that writer " + outcome_.theirs.hex() +
                                         " has published: --from DIR brings it");
     }
-    return in_context(check_trees_are_whole(trees, history, copy_->storage()),
+    const auto evicted = [&](const PackInfo& pack) {
+      return pack.pack_class == PackClass::kData && copy_->packs().is_held(pack.pack);
+    };
+    return in_context(check_trees_are_whole(trees, history, copy_->storage(), evicted),
                       "the live trees of writer " + outcome_.theirs.hex());
   }
 

@@ -8,6 +8,7 @@
 #include "dedup/base/log.h"
 #include "dedup/chunk_index.h"
 #include "dedup/hasher.h"
+#include "dedup/quarantine.h"
 
 namespace varve {
 namespace {
@@ -61,30 +62,14 @@ class Repair {
         VARVE_TRY(store_.storage.sync_dir(folder_above(finding.file)));
         mark(finding);
       } else if (damaged_file && (finding.kind == FindingKind::kFile || options_.all)) {
-        if (moved.contains(finding.file) || VARVE_TRY(quarantine(finding.file))) {
+        if (moved.contains(finding.file) ||
+            VARVE_TRY(move_to_quarantine(store_.storage, finding.file))) {
           moved.insert(finding.file);
           mark(finding);
         }
       }
     }
     return {};
-  }
-
-  /// False if the file is not there.
-  Result<bool> quarantine(const std::string& path) {
-    const size_t slash = path.find('/');
-    const std::string folder = std::string(kQuarantineFolder) + "/" + path.substr(0, slash);
-    const std::string name = path.substr(path.rfind('/') + 1);
-    if (!VARVE_TRY(store_.storage.exists(path))) return false;
-    VARVE_TRY(store_.storage.make_directories(folder));
-    std::string target = folder + "/" + name;
-    for (int i = 2; VARVE_TRY(store_.storage.exists(target)); i++) {
-      target = fmt::format("{}/{}-{}", folder, name, i);
-    }
-    VARVE_TRY(store_.storage.rename(path, target));
-    VARVE_TRY(store_.storage.sync_dir(folder));
-    VARVE_TRY(store_.storage.sync_dir(folder_above(path)));
-    return true;
   }
 
   // The index.

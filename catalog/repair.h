@@ -21,8 +21,6 @@
 
 namespace varve {
 
-inline constexpr const char* kQuarantineFolder = "replica/quarantine";
-
 struct RepairOptions {
   bool all = false;
   std::string root;  // the store's directory, for local/'s own files

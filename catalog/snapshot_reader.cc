@@ -118,8 +118,8 @@ Result<std::vector<HintedExtent>> SnapshotReader::extents_of_tree(const TreeRef&
 Result<void> SnapshotReader::read_extent(const HintedExtent& extent, uint64_t offset,
                                          ByteSpan out) {
   const Extent& range = extent.extent;
-  ChunkBytes chunk =
-      VARVE_TRY(fetch_->chunk(range.chunk, extent.hint, range.chunk_offset + range.length));
+  ChunkBytes chunk = VARVE_TRY(fetch_->chunk(
+      range.chunk, {.hint = extent.hint, .length_min = range.chunk_offset + range.length}));
   if (range.chunk_offset + range.length > chunk.bytes.size())
     return Error(Errc::kCorrupt, "an extent reaches beyond its chunk " + range.chunk.hex());
   uint64_t from = std::max(offset, range.offset);

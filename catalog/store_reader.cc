@@ -30,11 +30,12 @@ struct StoreReader::State {
   std::unique_ptr<Executor>
       read_ahead;  // goes first: runs what is queued while all that it needs is there
 
-  Result<void> open(const std::string& root, const AccessSecret& secret, size_t cache_bytes);
+  Result<void> open(const std::string& root, const AccessSecret& secret, size_t cache_bytes,
+                    Elsewhere* elsewhere);
 };
 
 Result<void> StoreReader::State::open(const std::string& root, const AccessSecret& secret,
-                                      size_t cache_bytes) {
+                                      size_t cache_bytes, Elsewhere* elsewhere) {
   storage = VARVE_TRY(open_posix_storage(root));
   config = VARVE_TRY(in_context(read_store_config(*storage), root));
   keyring.emplace(VARVE_TRY(open_keyring(*storage, config, secret)));
@@ -44,6 +45,7 @@ Result<void> StoreReader::State::open(const std::string& root, const AccessSecre
   history = VARVE_TRY(History::open(*storage, *keyring, system_clock(), system_random(), replica,
                                     history_readers.get()));
   packs = std::make_unique<PackStore>(*storage, *keyring, system_random(), WriterId(), metrics);
+  if (elsewhere != nullptr) packs->look_elsewhere(elsewhere, [](const PackInfo&) {});
   index = std::make_unique<LazyPacks>(*history, *packs, *history_readers, make_memory_chunk_index(),
                                       kFindPatience);
   read_ahead = make_thread_pool("varve-ahead", kReadAheadThreads, kReadAheadQueue);
@@ -56,9 +58,9 @@ StoreReader::~StoreReader() = default;
 
 Result<std::unique_ptr<StoreReader>> StoreReader::open(const std::string& root,
                                                        const AccessSecret& secret,
-                                                       size_t cache_bytes) {
+                                                       size_t cache_bytes, Elsewhere* elsewhere) {
   auto state = std::make_unique<State>();
-  VARVE_TRY(state->open(root, secret, cache_bytes));
+  VARVE_TRY(state->open(root, secret, cache_bytes, elsewhere));
   return std::unique_ptr<StoreReader>(new StoreReader(std::move(state)));
 }
 

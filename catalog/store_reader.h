@@ -7,13 +7,16 @@
 
 #include "catalog/history.h"
 #include "catalog/snapshot_reader.h"
+#include "dedup/elsewhere.h"
 
 namespace varve {
 
 class StoreReader {
  public:
+  /// What is missing or damaged here is read from `elsewhere`, if given; it must outlive this.
   static Result<std::unique_ptr<StoreReader>> open(const std::string& root,
-                                                   const AccessSecret& secret, size_t cache_bytes);
+                                                   const AccessSecret& secret, size_t cache_bytes,
+                                                   Elsewhere* elsewhere = nullptr);
   ~StoreReader();
 
   History& history();

@@ -104,7 +104,7 @@ TreeReader::TreeReader(Fetch& fetch, size_t cache_bytes, WithoutHint without_hin
 
 Result<TreeReader::Object> TreeReader::object(const TreeRef& ref) {
   if (Object kept = cache_->find(ref.id)) return kept;
-  ChunkBytes item = VARVE_TRY(fetch_->chunk(ref.id, ref.hint));
+  ChunkBytes item = VARVE_TRY(fetch_->chunk(ref.id, {.hint = ref.hint}));
   auto decoded = decode_tree_object(item.bytes);
   if (!decoded.ok()) return std::move(decoded).error().with_context("tree object " + ref.id.hex());
   if (without_hint_ == WithoutHint::kSameSegment && ref.hint)

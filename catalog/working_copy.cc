@@ -69,6 +69,17 @@ Ballast& WorkingCopy::ballast() {
   return *state_->ballast;
 }
 
+Result<bool> WorkingCopy::is_bundled(const PackId& pack) {
+  return !VARVE_TRY(state_->staged->get(key::unbundled(pack))).has_value();
+}
+
+void WorkingCopy::look_after_packs() {
+  if (state_->options.elsewhere == nullptr) return;
+  state_->packs->rest();
+  state_->options.elsewhere->rest();
+  if (state_->mender) state_->mender->try_again();
+}
+
 // Ending.
 
 Result<void> WorkingCopy::State::seal_packs() {
@@ -114,9 +125,11 @@ Result<void> WorkingCopy::State::name_writer_in_guard() {
 }
 
 WorkingCopy::State::~State() {
+  if (mender) mender->stop();
   // These run what is queued, while all that it needs is there.
   indexer.reset();
   read_ahead.reset();
+  mending.reset();
   snapshotter.reset();
   committer.reset();
   tree.reset();

@@ -36,6 +36,9 @@ class WorkingCopy {
     int compression_level = kCompressionLevelDefault;
     size_t threads = 0;      // 0: as many as there are processors
     std::string mountpoint;  // for who meets the lock
+    /// Where packs are read from that are missing or damaged here, and healed; in one that is
+    /// read-only evicted ones alone. It must outlive the working copy.
+    Elsewhere* elsewhere = nullptr;
     bool read_only = false;  // nothing is published; what a crash left is finished all the same.
                              // Always where the world only reads
     /// What becomes of a store that was succeeded by a promotion elsewhere (catalog/rejoin.h).
@@ -103,6 +106,12 @@ class WorkingCopy {
   /// The number that goes into a snapshot's inode numbers; the same for ever in this working copy.
   /// Below 2^22.
   Result<uint32_t> view_number(const FileHash& snapshot, const SetId& set);
+
+  /// Whether a snapshot has said what lies in the pack, in a bundle if that fits into one.
+  Result<bool> is_bundled(const PackId& pack);
+  /// Called now and then: packs that could not be healed are tried again, and what was opened
+  /// elsewhere and is not used is let go.
+  void look_after_packs();
 
   /// Checks the store and what of the live tree is committed by now, while both are in use.
   Result<CheckReport> check(const CheckOptions& options);

@@ -242,6 +242,8 @@ Result<void> WorkingCopy::State::open_packs() {
   hasher = std::make_unique<Hasher>(*keyring);
   chunker = std::make_unique<Chunker>(*keyring, config.chunker);
   packs = std::make_unique<PackStore>(storage, *keyring, random, history->writer(), metrics);
+  if (options.elsewhere != nullptr) look_elsewhere();
+  tell_holds();
   auto late_index =
       std::make_unique<LateIndex>([this] { return open_chunk_index(storage, kIndex); });
   late = late_index.get();
@@ -267,6 +269,26 @@ Result<void> WorkingCopy::State::open_packs() {
     if (!committed.ok()) staged->apply(std::move(changes));
   }
   return {};
+}
+
+void WorkingCopy::State::tell_holds() {
+  for (const HoldInForce& one : history->holds()) {
+    if (one.hold.replica == guard->replica) continue;
+    for (const FileHash& list : one.hold.lists) {
+      const auto held = history->packs_of_list(list);
+      if (held.ok()) packs->hold(*held);
+      if (!held.ok())
+        log_warning("which packs are evicted is not all known: " + held.error().message());
+    }
+  }
+}
+
+void WorkingCopy::State::look_elsewhere() {
+  if (options.read_only) return packs->look_elsewhere(options.elsewhere, {});
+  mending = world->make_executor("varve-mend", 1, 1);
+  mender = std::make_unique<PackMender>(storage, *options.elsewhere, *mending, metrics,
+                                        [this](const PackInfo& info) { packs->mended(info); });
+  packs->look_elsewhere(options.elsewhere, [this](const PackInfo& info) { mender->want(info); });
 }
 
 /// Beside all that follows, which waits where it needs the index.

@@ -12,6 +12,7 @@
 #include "catalog/unfold.h"
 #include "catalog/working_copy.h"
 #include "dedup/base/metrics.h"
+#include "dedup/pack_mender.h"
 #include "dedup/writer_head.h"
 
 namespace varve {
@@ -47,8 +48,9 @@ struct WorkingCopy::State {
   std::unique_ptr<History> history;
   std::unique_ptr<Chunker> chunker;
   std::unique_ptr<Hasher> hasher;
-  std::unique_ptr<Executor> compressors, finisher, read_ahead, indexer;
+  std::unique_ptr<Executor> compressors, finisher, read_ahead, indexer, mending;
   std::unique_ptr<PackStore> packs;
+  std::unique_ptr<PackMender> mender;  // where there is an elsewhere
   std::unique_ptr<ChunkIndex> index;
   LateIndex* late = nullptr;  // the index, where the store is written
   LazyPacks* lazy = nullptr;  // the index, where it is only read
@@ -80,6 +82,9 @@ struct WorkingCopy::State {
   bool has_just_joined() const;
   Result<void> open_packs();
   void make_index_ready();
+  void look_elsewhere();
+  /// Tells the pack store of packs that remotes are to keep.
+  void tell_holds();
   Result<void> open_pipeline();
   Result<void> open_tree();
   Result<void> rebuild_tree();

@@ -25,13 +25,17 @@ struct Fetch::State {
         read_ahead(read_ahead_in),
         cache(cache_bytes, metrics) {}
 
-  Result<SegmentCache::Segment> segment(const ChunkPlace& place, Naming naming) {
-    return cache.get(place, [&] { return packs.read_segment(place.pack, place.segment, naming); });
+  Result<SegmentCache::Segment> segment(const ChunkPlace& place, const SegmentRead& how) {
+    // What somebody else decodes may be on its way from a remote.
+    const auto others =
+        how.reach == Reach::kHere ? SegmentCache::Others::kLeave : SegmentCache::Others::kJoin;
+    return cache.get(
+        place, [&] { return packs.read_segment(place.pack, place.segment, how); }, others);
   }
   /// The chunk at that place; nullopt if the segment is whole and does not have it.
   Result<std::optional<ChunkBytes>> at(const ChunkId& id, const ChunkPlace& place,
-                                       uint64_t length_min);
-  Result<ChunkBytes> by_index(const ChunkId& id, uint64_t length_min, std::optional<Error> reason);
+                                       const Wish& wish);
+  Result<ChunkBytes> by_index(const ChunkId& id, const Wish& wish, std::optional<Error> reason);
 
   PackStore& packs;
   ChunkIndex& index;
@@ -45,16 +49,16 @@ struct Fetch::State {
 };
 
 Result<std::optional<ChunkBytes>> Fetch::State::at(const ChunkId& id, const ChunkPlace& place,
-                                                   uint64_t length_min) {
-  SegmentCache::Segment decoded = VARVE_TRY(segment(place, Naming::kWhenLookedFor));
-  const std::optional<ByteView> bytes = decoded->find(id, length_min);
+                                                   const Wish& wish) {
+  SegmentCache::Segment decoded = VARVE_TRY(segment(place, {Naming::kWhenLookedFor, wish.reach}));
+  const std::optional<ByteView> bytes = decoded->find(id, wish.length_min);
   if (!bytes) return std::optional<ChunkBytes>();
   return std::optional<ChunkBytes>(ChunkBytes{std::move(decoded), *bytes});
 }
 
 /// `reason` is why the hint's place did not give the chunk; it is what is said if there is no other
 /// place.
-Result<ChunkBytes> Fetch::State::by_index(const ChunkId& id, uint64_t length_min,
+Result<ChunkBytes> Fetch::State::by_index(const ChunkId& id, const Wish& wish,
                                           std::optional<Error> reason) {
   std::optional<ChunkPlace> last;
   for (int look = 0; look < kLooksMax; look++) {
@@ -67,7 +71,7 @@ Result<ChunkBytes> Fetch::State::by_index(const ChunkId& id, uint64_t length_min
     const std::optional<ChunkPlace> place = VARVE_TRY(index.find(id));
     if (!place || place == last) break;
     last = place;
-    auto found = at(id, *place, length_min);
+    auto found = at(id, *place, wish);
     if (found.ok() && *found) return std::move(**found);
     if (found.ok()) {
       reason = Error(Errc::kCorrupt, fmt::format("segment {} of pack {} does not have it",
@@ -75,6 +79,8 @@ Result<ChunkBytes> Fetch::State::by_index(const ChunkId& id, uint64_t length_min
       index.disappointed(id, *place);
     } else {
       reason = std::move(found).error();
+      // Another copy may be known, but what a remote may still give is not forgotten.
+      if (reason->code() == Errc::kIo && packs.looks_elsewhere()) break;
       if (reason->code() != Errc::kIo) index.disappointed(id, *place);
       // Else what is written anew would be taken for known, and be nowhere.
       if (packs.is_missing(place->pack)) index.remove_pack(place->pack);
@@ -94,15 +100,14 @@ Fetch::~Fetch() {
   state_->idle.wait(lock, [this] { return state_->tasks == 0; });
 }
 
-Result<ChunkBytes> Fetch::chunk(const ChunkId& id, const std::optional<ChunkPlace>& hint,
-                                uint64_t length_min) {
+Result<ChunkBytes> Fetch::chunk(const ChunkId& id, const Wish& wish) {
   std::optional<Error> reason;
-  if (hint) {
-    auto found = state_->at(id, *hint, length_min);
+  if (wish.hint) {
+    auto found = state_->at(id, *wish.hint, wish);
     if (found.ok() && *found) return std::move(**found);
     if (!found.ok()) reason = std::move(found).error();
   }
-  return state_->by_index(id, length_min, std::move(reason));
+  return state_->by_index(id, wish, std::move(reason));
 }
 
 void Fetch::prefetch(const ChunkId& id, const std::optional<ChunkPlace>& hint) {
@@ -122,7 +127,7 @@ void Fetch::prefetch(const ChunkId& id, const std::optional<ChunkPlace>& hint) {
   state_->read_ahead->run([state = state_.get(), where = *place] {
     // All is named here, on another processor than who reads it in order. A failure is met again,
     // and told, by that one.
-    (void)state->segment(where, Naming::kAtOnce).ok();
+    (void)state->segment(where, {Naming::kAtOnce, Reach::kAnywhere}).ok();
     std::lock_guard lock(state->mutex);
     state->tasks--;
     state->idle.notify_all();

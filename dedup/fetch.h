@@ -27,11 +27,16 @@ class Fetch {
         size_t cache_bytes);
   ~Fetch();
 
-  /// `hint` is tried first; a stale one costs time only. `length_min` is how long the chunk is at
-  /// least, as far as the caller knows. kCorrupt with pack and chunk named if no whole copy is
-  /// here.
-  Result<ChunkBytes> chunk(const ChunkId& id, const std::optional<ChunkPlace>& hint = std::nullopt,
-                           uint64_t length_min = 0);
+  /// What is known of a chunk that is asked for, and how far to go for it.
+  struct Wish {
+    std::optional<ChunkPlace> hint;  // is tried first; a stale one costs time only
+    uint64_t length_min = 0;         // how long it is at least, as far as the caller knows
+    Reach reach = Reach::kAnywhere;
+  };
+  /// kCorrupt with pack and chunk named if no whole copy can be had, kIo where a remote that may
+  /// have it does not answer.
+  Result<ChunkBytes> chunk(const ChunkId& id, const Wish& wish);
+  Result<ChunkBytes> chunk(const ChunkId& id) { return chunk(id, Wish()); }
 
   /// Begins to decode in the background what a sequential reader will ask for next. Never blocks,
   /// never fails.

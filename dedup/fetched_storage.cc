@@ -78,6 +78,10 @@ class FetchTalk {
   }
 
   const FetchLimits& limits() const { return limits_; }
+  bool is_silent() {
+    std::lock_guard lock(mutex_);
+    return !by_number_.empty() && SteadyClock::now() - heard_at_ >= limits_.patience_in_silence;
+  }
 
  private:
   std::vector<Result<Bytes>> ask_all(const std::vector<FetchRequest>& requests,
@@ -339,6 +343,7 @@ class HelpedStorage final : public FetchedStorage {
 
   Result<void> begin() { return talk_.begin(); }
   void stop() override { talk_.stop(); }
+  bool is_silent() override { return talk_.is_silent(); }
   Result<std::unique_ptr<StorageFile>> open_read(const std::string& path) override {
     const Bytes answer = VARVE_TRY(talk_.ask({FetchKind::kOpen, path}));
     return std::unique_ptr<StorageFile>(

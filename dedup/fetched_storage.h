@@ -32,6 +32,8 @@ class FetchedStorage : public Storage {
   /// From now on every call that waits, and every later one, is kIo at once: for an end that must
   /// not wait for anybody.
   virtual void stop() = 0;
+  /// Something is under way, and nothing has come for `patience_in_silence`.
+  virtual bool is_silent() = 0;
 };
 
 /// Starts a helper; the socket to it. Called when the storage is made, and again when a helper has

@@ -127,9 +127,10 @@ std::shared_ptr<PendingSegment> SegmentBuilder::cut() {
   return std::exchange(segment_, nullptr);
 }
 
-Ingest::State::State(PackStore& packs, ChunkIndex& index_in, const Hasher& hasher_in,
+Ingest::State::State(PackStore& packs_in, ChunkIndex& index_in, const Hasher& hasher_in,
                      Executor& compressors, Metrics& metrics, Options options)
-    : index(index_in),
+    : packs(packs_in),
+      index(index_in),
       hasher(hasher_in),
       chunks_new(metrics.counter("varve_chunks_new_total", "Chunks stored")),
       chunks_known(metrics.counter("varve_chunks_known_total", "Chunks that were there already")),
@@ -138,8 +139,8 @@ Ingest::State::State(PackStore& packs, ChunkIndex& index_in, const Hasher& hashe
                                 "Bytes of chunks stored, before compression")),
       chunks_expected(metrics.counter("varve_chunks_expected_total",
                                       "Known chunks that were found where they were expected")),
-      contents(packs),
-      pipeline(packs, index_in, pending, compressors, metrics, options) {}
+      contents(packs_in),
+      pipeline(packs_in, index_in, pending, compressors, metrics, options) {}
 
 std::shared_ptr<SegmentBuilder> Ingest::State::take_builder(SegmentType type, Access access) {
   std::lock_guard lock(mutex);
@@ -191,6 +192,8 @@ Result<Ingest::State::Known> Ingest::State::look_up(const ChunkId& id) {
   const Result<std::optional<ChunkPlace>> place = index.find(id);
   // A damaged run of the index costs space: what it may have known is stored once more.
   if (!place.ok() || !*place) return Known{};
+  // What is missing here is read from a remote as long as that has it: nothing new depends on it.
+  if (packs.is_lost((*place)->pack)) return Known{};
   return Known{true, *place};
 }
 

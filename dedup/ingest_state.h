@@ -34,7 +34,7 @@ class SegmentBuilder {
 };
 
 struct Ingest::State {
-  State(PackStore& packs, ChunkIndex& index_in, const Hasher& hasher_in, Executor& compressors,
+  State(PackStore& packs_in, ChunkIndex& index_in, const Hasher& hasher_in, Executor& compressors,
         Metrics& metrics, Options options);
 
   /// Takes the chunk into the builder's segment, or says why not.
@@ -54,6 +54,7 @@ struct Ingest::State {
   std::shared_ptr<SegmentBuilder> take_builder(SegmentType type, Access access);
   void return_builder(SegmentType type, Access access, std::shared_ptr<SegmentBuilder> builder);
 
+  const PackStore& packs;
   ChunkIndex& index;
   const Hasher& hasher;
   Metric& chunks_new;

@@ -50,6 +50,7 @@ Result<std::shared_ptr<PackReader>> PackReader::open(Storage& storage, const Key
   if (!says_damage(index.error())) return index.error();
   reader->table_ = VARVE_TRY(walk_segments(*reader->file_, reader->segments_));
   if (reader->table_.size() == 1) return index.error();
+  reader->was_walked_ = true;
   log_warning(fmt::format("{}: its index is damaged; segments are found by their own headers",
                           pack_path(info.pack_class, info.hash)));
   return reader;
@@ -72,7 +73,8 @@ Result<std::shared_ptr<const DecodedSegment>> PackReader::read(uint32_t ordinal,
   {
     std::lock_guard lock(mutex_);
     if (ordinal + size_t{1} >= table_.size()) {
-      return Error(Errc::kNotFound, fmt::format("there is no segment {}", ordinal));
+      const Errc code = was_walked_ ? Errc::kCorrupt : Errc::kNotFound;
+      return Error(code, fmt::format("there is no segment {}", ordinal));
     }
     begin = table_[ordinal];
     end = table_[ordinal + size_t{1}];

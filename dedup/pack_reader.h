@@ -38,12 +38,15 @@ class PackReader {
   Result<PackIndex> readable_index(const Hasher& hasher) const;
 
   std::shared_ptr<const SegmentTable> table() const;
+  /// The index is damaged, and segments were found by their own headers: perhaps not all.
+  bool was_walked() const { return was_walked_; }
 
  private:
   SegmentReader segments_;
   std::shared_ptr<StorageFile> file_;
   mutable std::mutex mutex_;
   SegmentTable table_;
+  bool was_walked_ = false;  // set before anybody else has the reader
 };
 
 /// The index at the end of a sealed pack's file.

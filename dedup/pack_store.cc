@@ -9,6 +9,7 @@ namespace varve {
 namespace {
 
 constexpr size_t kOpenFilesMax = 256;
+constexpr size_t kFarReadersMax = 128;
 constexpr size_t kTablesMax = 4096;  // packs; a table takes a kilobyte or so
 
 }  // namespace
@@ -27,8 +28,15 @@ PackStore::State::State(Storage& storage_in, const Keyring& keyring_in, Random& 
           metrics.counter("varve_segments_decoded_total", "Segments read and decoded")),
       segments_damaged(
           metrics.counter("varve_damaged_segments_total", "Segments found missing or damaged")),
+      segments_elsewhere(
+          metrics.counter("varve_remote_segments_total", "Segments read from a remote")),
+      packs_elsewhere(metrics.counter("varve_remote_packs_total",
+                                      "Packs found missing or damaged, and read from a remote")),
+      failures_elsewhere(metrics.counter("varve_remote_read_failures_total",
+                                         "Segments that no remote gave when they were read")),
       readers(kOpenFilesMax),
-      tables(kTablesMax) {}
+      tables(kTablesMax),
+      far_readers(kFarReadersMax) {}
 
 PackHeader PackStore::State::new_header(PackClass pack_class) {
   PackHeader header;
@@ -87,7 +95,7 @@ Result<std::shared_ptr<PackReader>> PackStore::State::reader(const PackId& pack)
   auto found = sealed.find(pack);
   if (found == sealed.end() || !(found->second == info))
     return opened;  // changed meanwhile: serve, but do not keep
-  if (!table) tables.put(pack, opened->table());
+  if (!table && !opened->was_walked()) tables.put(pack, opened->table());
   readers.put(pack, opened);
   return opened;
 }
@@ -160,50 +168,19 @@ std::vector<PackInfo> PackStore::sealed_packs() const {
   return packs;
 }
 
-Result<std::shared_ptr<const DecodedSegment>> PackStore::read_segment(const PackId& pack,
-                                                                      uint32_t segment,
-                                                                      Naming naming) {
-  auto reader = state_->reader(pack);
-  if (!reader.ok()) {
-    if (!find(pack)) return std::move(reader).error();
-    return state_->report(pack, kNoSegment, reader.error());
+Result<std::shared_ptr<const DecodedSegment>> PackStore::State::read_here(const PackId& pack,
+                                                                          uint32_t segment) {
+  auto opened = reader(pack);
+  if (!opened.ok()) {
+    // Of a pack that is known kNotFound would say that the hint is stale.
+    std::lock_guard lock(mutex);
+    if (opened.error().code() == Errc::kNotFound && sealed.contains(pack))
+      return Error(Errc::kCorrupt, "the file is missing");
+    return std::move(opened).error();
   }
-  auto decoded = (*reader)->read(segment, state_->hasher, naming);
-  if (decoded.ok()) {
-    state_->segments_decoded.add();
-    return decoded;
-  }
-  if (decoded.error().code() == Errc::kNotFound) {  // a stale hint, no damage
-    return std::move(decoded).error().with_context("pack " + pack.hex());
-  }
-  return state_->report(pack, segment, decoded.error());
-}
-
-bool PackStore::is_missing(const PackId& pack) {
-  const std::optional<PackInfo> info = find(pack);
-  if (!info) return false;
-  const Result<bool> there = state_->storage.exists(pack_path(info->pack_class, info->hash));
-  if (!there.ok() || *there) return false;
-  std::lock_guard lock(state_->mutex);
-  state_->missing.insert(pack);
-  return true;
-}
-
-std::vector<PackInfo> PackStore::take_returned() {
-  std::set<PackId> missing;
-  {
-    std::lock_guard lock(state_->mutex);
-    missing = state_->missing;
-  }
-  std::vector<PackInfo> returned;
-  for (const PackId& pack : missing) {
-    const std::optional<PackInfo> info = find(pack);
-    if (info && is_missing(pack)) continue;
-    if (info) returned.push_back(*info);
-    std::lock_guard lock(state_->mutex);
-    state_->missing.erase(pack);
-  }
-  return returned;
+  auto decoded = (*opened)->read(segment, hasher, naming);
+  if (decoded.ok()) segments_decoded.add();
+  return decoded;
 }
 
 Result<PackIndex> PackStore::read_index(const PackId& pack) {
@@ -220,9 +197,19 @@ Result<PackIndex> PackStore::State::index_of(
   if (!VARVE_TRY(knows_sealed(pack)))
     return Error(Errc::kNotFound, "pack " + pack.hex() + " is not known here");
   auto opened = reader(pack);
-  if (!opened.ok()) return report(pack, kNoSegment, opened.error());
+  const auto failed = [&](const Error& error) {
+    const Error told = report(pack, kNoSegment, error);
+    if (wanted) {
+      std::unique_lock lock(mutex);
+      const PackInfo info = sealed[pack];
+      lock.unlock();
+      wanted(info);
+    }
+    return told;
+  };
+  if (!opened.ok()) return failed(opened.error());
   auto index = read(**opened);
-  if (!index.ok()) return report(pack, kNoSegment, index.error());
+  if (!index.ok()) return failed(index.error());
   return index;
 }
 

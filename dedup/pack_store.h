@@ -2,7 +2,8 @@
 //
 // Any thread. What a pack says is checked before it is believed: segments are authenticated, and
 // chunks are found by ids that are computed from their bytes. A pack that is missing, torn or
-// damaged is reported once, with its pack id and file, and gives kCorrupt.
+// damaged is read from elsewhere, if there is such a place, which is said once a pack; else it is
+// reported once, with its pack id and file, and gives kCorrupt.
 #pragma once
 
 #include <functional>
@@ -14,11 +15,23 @@
 #include "dedup/base/random.h"
 #include "dedup/base/storage.h"
 #include "dedup/decoded_segment.h"
+#include "dedup/elsewhere.h"
 #include "dedup/hasher.h"
 #include "dedup/keyring.h"
 #include "dedup/pack_format.h"
 
 namespace varve {
+
+/// How far a read goes.
+enum class Reach {
+  kAnywhere,
+  kHere,  // for who must not wait for a remote: what is only there is kIo
+};
+
+struct SegmentRead {
+  Naming naming = Naming::kAtOnce;
+  Reach reach = Reach::kAnywhere;
+};
 
 class PackStore {
  public:
@@ -36,11 +49,38 @@ class PackStore {
   void ask(Finder finder);
   std::vector<PackInfo> sealed_packs() const;
 
+  /// What is missing or damaged here is read from there, and `wanted` is told of it, from any
+  /// thread, for who can put it back in its place; without `wanted` only what a remote holds is
+  /// read there. Set before anything is read; `elsewhere` must outlive this.
+  using Wanted = std::function<void(const PackInfo&)>;
+  void look_elsewhere(Elsewhere* elsewhere, Wanted wanted);
+  /// Whether there is such a place.
+  bool looks_elsewhere() const;
+  /// Packs that a remote is to keep: one of them that is missing here is evicted, not lost. It is
+  /// read from elsewhere, nobody says so, and it is not wanted back.
+  void hold(const std::vector<PackInfo>& packs);
+  bool is_held(const PackId& pack) const;
+  /// Tells of a held pack that is not here.
+  void evicted(const PackInfo& info);
+  /// Those that were told of, or met.
+  std::vector<PackInfo> evicted_packs() const;
+  /// Removes a held pack's file; the folder is synced by the caller, once for many.
+  Result<void> evict(const PackInfo& info);
+  /// The pack is in its place again, and whole.
+  void mended(const PackInfo& info);
+  /// Lets go of what was opened elsewhere, if it was not used since the last call.
+  void rest();
+
   /// Reads, opens, decodes and checks one segment of a sealed pack or of one in writing. kNotFound,
-  /// and no line in the log, if the pack is not known or has no such segment: a stale hint. Chunks
-  /// that are named as they are looked for must be so while this lives.
+  /// and no line in the log, if the pack is not known or has no such segment: a stale hint. kIo
+  /// where a place that may have it does not answer. Chunks that are named as they are looked for
+  /// must be so while this lives.
   Result<std::shared_ptr<const DecodedSegment>> read_segment(const PackId& pack, uint32_t segment,
-                                                             Naming naming = Naming::kAtOnce);
+                                                             const SegmentRead& how = {});
+  /// Tells of a pack that is not here, and may be elsewhere.
+  void lost(const PackInfo& info);
+  /// Whether the pack was met missing here: what lies in it is not to be referred to by new data.
+  bool is_lost(const PackId& pack) const;
   /// Whether the storage says that the pack's file is not there; then, once it is there again,
   /// take_returned gives it.
   bool is_missing(const PackId& pack);

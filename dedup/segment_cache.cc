@@ -11,13 +11,20 @@ SegmentCache::SegmentCache(size_t bytes_max, Metrics& metrics)
       kept_(bytes_max) {}
 
 Result<SegmentCache::Segment> SegmentCache::get(const ChunkPlace& place,
-                                                const std::function<Result<Segment>()>& decode) {
+                                                const std::function<Result<Segment>()>& decode,
+                                                Others others) {
   std::unique_lock lock(mutex_);
   if (Segment* kept = kept_.find(place)) {
     hits_.add();
     return *kept;
   }
-  if (auto found = decoding_.find(place); found != decoding_.end()) {
+  const auto found = decoding_.find(place);
+  if (found != decoding_.end() && others == Others::kLeave) {
+    misses_.add();
+    lock.unlock();
+    return decode();
+  }
+  if (found != decoding_.end()) {
     hits_.add();
     const std::shared_ptr<Decode> other = found->second;
     other->done.wait(lock, [&] { return other->outcome.has_value(); });

@@ -20,8 +20,11 @@ class SegmentCache {
   SegmentCache(size_t bytes_max, Metrics& metrics);
 
   /// The segment at `place`: kept, or from `decode`, which is called without a lock. Who asks for
-  /// what is being decoded waits for that decode and gets its outcome; failures are not kept.
-  Result<Segment> get(const ChunkPlace& place, const std::function<Result<Segment>()>& decode);
+  /// what is being decoded waits for that decode and gets its outcome, unless he must not wait for
+  /// others; failures are not kept.
+  enum class Others { kJoin, kLeave };
+  Result<Segment> get(const ChunkPlace& place, const std::function<Result<Segment>()>& decode,
+                      Others others = Others::kJoin);
   /// Kept, or being decoded.
   bool has(const ChunkPlace& place) const;
   void clear();

@@ -1,5 +1,7 @@
 #include "dedup/statement.h"
 
+#include "dedup/hold_format.h"
+
 namespace varve {
 
 namespace {
@@ -8,8 +10,6 @@ std::string subject(char group, ByteView first, ByteView second = {}) {
   std::string key(1, group);
   return key.append(as_text(first)).append(as_text(second));
 }
-
-constexpr size_t kHoldIdSize = 16;
 
 struct Form {
   char group;
@@ -62,10 +62,8 @@ Statement policy_statement(const SetId& set, std::string_view json) {
 
 Result<std::string> subject_of(const Statement& statement) {
   const ByteView readable = statement.readable;
-  if (statement.type == StatementType::kHold) {
-    VARVE_TRY(decode_hold(statement));
-    return subject('h', readable.first(kHoldIdSize));
-  }
+  if (statement.type == StatementType::kHold)
+    return subject('h', VARVE_TRY(decode_hold(statement)).id.view());
   if (statement.type == StatementType::kBase) return Errc::kInvalid;
   const Form form = form_of(statement.type);
   if (readable.size() != form.size) {
@@ -100,21 +98,6 @@ bool outranks(const BaseRecord::InForce& one, const BaseRecord::InForce& other) 
     if (until.ok() && before.ok() && *until != *before) return *until > *before;
   }
   return std::pair(one.sequence, one.writer) > std::pair(other.sequence, other.writer);
-}
-
-Result<Hold> decode_hold(const Statement& statement) {
-  Decoder in(statement.readable);
-  in.raw(kHoldIdSize);
-  Hold hold;
-  hold.replica = in.id<ReplicaId>();
-  const uint8_t state = in.u8();
-  if (state > 1) in.fail();
-  hold.held = state == 1;
-  in.zeros(7);
-  for (uint32_t left = in.u32(); left > 0 && !in.failed(); left--)
-    hold.lists.push_back(in.id<FileHash>());
-  VARVE_TRY(in.finish("a hold"));
-  return hold;
 }
 
 Result<int64_t> lock_until(const Statement& lock) {

@@ -28,14 +28,6 @@ std::string policy_subject(const SetId& set);
 /// locks the one with the later date. Of equals neither outranks the other.
 bool outranks(const BaseRecord::InForce& one, const BaseRecord::InForce& other);
 
-/// Packs of these lists, and of their bases, are relied on by somebody who does not have them.
-struct Hold {
-  ReplicaId replica;
-  bool held = false;  // else it was released
-  std::vector<FileHash> lists;
-};
-Result<Hold> decode_hold(const Statement& statement);
-
 /// Until when a lock holds, in seconds since 1970.
 Result<int64_t> lock_until(const Statement& lock);
 

@@ -3,17 +3,21 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <mutex>
 #include <nlohmann/json.hpp>
 
 #include "catalog/working_copy.h"
 #include "dedup/base/log.h"
+#include "dedup/base/posix_storage.h"
 #include "fs/check_fields.h"
 #include "fs/control.h"
+#include "fs/evict_fields.h"
 #include "fs/fuse_session.h"
 #include "fs/snapshot_fields.h"
 #include "fs/status.h"
 #include "fs/upkeep.h"
 #include "fs/volume.h"
+#include "replicator/holding_remotes.h"
 
 namespace varve {
 namespace {
@@ -30,6 +34,7 @@ Result<std::string> text_of(const nlohmann::json& request, const char* field) {
 
 std::map<std::string, ControlHandler> control_handlers(Volume& volume, Status& status,
                                                        WorkingCopy& working_copy,
+                                                       RemotePlaces* remotes,
                                                        const std::atomic<bool>& ending) {
   using nlohmann::json;
   const History& history = working_copy.history();
@@ -37,6 +42,8 @@ std::map<std::string, ControlHandler> control_handlers(Volume& volume, Status& s
   handlers["check"] = [&working_copy, &ending](const json& request) -> Result<json> {
     CheckOptions options;
     options.read_data = request.value("read_data", false);
+    auto holding = holding_remotes(working_copy.storage());
+    if (holding.ok()) options.remotes = std::move(*holding);
     options.stopped = [&ending] { return ending.load(); };  // an umount does not wait for it
     return check_fields(VARVE_TRY(working_copy.check(options)));
   };
@@ -66,6 +73,15 @@ std::map<std::string, ControlHandler> control_handlers(Volume& volume, Status& s
     VARVE_TRY(volume.drop_snapshot(set, name));
     return json();
   };
+  handlers["evict"] = [&, remotes,
+                       one = std::make_shared<std::mutex>()](const json& fields) -> Result<json> {
+    const EvictRequest request = VARVE_TRY(evict_request_of(fields));
+    VARVE_TRY(volume.check_history_writable());
+    if (remotes == nullptr) return Error(Errc::kUnsupported, "this mount reads no remotes");
+    std::lock_guard lock(*one);
+    const FilesAt files_at = [remotes](const std::string& name) { return remotes->files_at(name); };
+    return evict_fields(VARVE_TRY(evict(working_copy, files_at, request)));
+  };
   return handlers;
 }
 
@@ -80,14 +96,24 @@ SessionOptions session_options(const DaemonOptions& options) {
   return result;
 }
 
+/// What may hang, as far as there is any.
+struct FarEnds {
+  FetchedStorage* place = nullptr;  // what the store is read through; the working copy's
+  RemotePlaces* remotes = nullptr;
+
+  void stop() const {
+    if (place != nullptr) place->stop();
+    if (remotes != nullptr) remotes->stop();
+  }
+};
+
 /// Everything of one mount, in the order in which it is made; it goes the other way round.
 class Mount {
  public:
-  /// `place` is what the store is read through, if it may hang.
   Mount(std::unique_ptr<WorkingCopy> working_copy, Metrics& metrics, const DaemonOptions& options,
-        FetchedStorage* place)
+        const FarEnds& far)
       : working_copy_(std::move(working_copy)),
-        place_(place),
+        far_(far),
         metrics_(metrics),
         options_(options),
         status_(*working_copy_, metrics, options.mountpoint, system_clock().now()),
@@ -109,8 +135,9 @@ class Mount {
 
   /// On a full disk the mount goes without: what can be removed there makes room for the next one.
   Result<void> open_control() {
-    auto opened = ControlServer::start(working_copy_->local_directory() + kControlSocket,
-                                       control_handlers(volume_, status_, *working_copy_, ending_));
+    auto opened = ControlServer::start(
+        working_copy_->local_directory() + kControlSocket,
+        control_handlers(volume_, status_, *working_copy_, far_.remotes, ending_));
     if (opened.ok()) {
       control_ = std::move(opened).value();
       return {};
@@ -124,7 +151,7 @@ class Mount {
     Result<void> served = session_.run();
     working_copy_->enter(StoreLock::Stage::kEnding);
     ending_ = true;
-    if (place_ != nullptr) place_->stop();
+    far_.stop();
     control_.reset();
     upkeep_.reset();
     volume_.end_imports();
@@ -146,7 +173,7 @@ class Mount {
   }
 
   std::unique_ptr<WorkingCopy> working_copy_;
-  FetchedStorage* const place_;  // the working copy's
+  const FarEnds far_;
   Metrics& metrics_;
   const DaemonOptions& options_;
   Status status_;
@@ -159,7 +186,7 @@ class Mount {
 
 /// `place` is set where the store is read through a helper, whose starter goes there.
 Result<std::unique_ptr<WorkingCopy>> open_store(DaemonOptions& options, Metrics& metrics,
-                                                FetchedStorage*& place) {
+                                                FarEnds& far) {
   WorkingCopy::Options how;
   how.cache_bytes = options.mount.cache_bytes;
   how.pending_bytes_max = options.mount.dirty_bytes / 2;
@@ -167,13 +194,21 @@ Result<std::unique_ptr<WorkingCopy>> open_store(DaemonOptions& options, Metrics&
   how.compression_level = options.mount.compression_level;
   how.mountpoint = options.mountpoint;
   how.read_only = options.mount.read_only;
+  how.elsewhere = far.remotes;
   if (options.mount.local.empty())
     return WorkingCopy::open(options.store, options.secret, how, metrics);
   auto fetched = VARVE_TRY(open_fetched_storage(std::move(options.start_helper), fetch_limits()));
-  place = fetched.get();
+  far.place = fetched.get();
   auto world =
       VARVE_TRY(open_reading_world(options.store, std::move(fetched), options.mount.local));
   return WorkingCopy::open(std::move(world), options.secret, how, metrics);
+}
+
+Result<std::unique_ptr<RemotePlaces>> open_remotes(const DaemonOptions& options) {
+  if (!options.mount.local.empty() || !options.start_remote_helper)
+    return std::unique_ptr<RemotePlaces>();
+  return std::make_unique<RemotePlaces>(VARVE_TRY(open_posix_storage(options.store)),
+                                        options.start_remote_helper, fetch_limits());
 }
 
 }  // namespace
@@ -181,13 +216,16 @@ Result<std::unique_ptr<WorkingCopy>> open_store(DaemonOptions& options, Metrics&
 Result<int> run_daemon(DaemonOptions options,
                        const std::function<void(const Result<void>&)>& on_ready) {
   Metrics metrics;
-  FetchedStorage* place = nullptr;
-  Result<std::unique_ptr<WorkingCopy>> working_copy = open_store(options, metrics, place);
+  FarEnds far;
+  const Result<std::unique_ptr<RemotePlaces>> remotes = open_remotes(options);
+  if (remotes.ok()) far.remotes = remotes->get();
+  Result<std::unique_ptr<WorkingCopy>> working_copy =
+      remotes.ok() ? open_store(options, metrics, far) : remotes.error();
   if (!working_copy.ok()) {
     on_ready(working_copy.error());
     return std::move(working_copy).error();
   }
-  Mount mount(std::move(*working_copy), metrics, options, place);
+  Mount mount(std::move(*working_copy), metrics, options, far);
   Result<void> begun = mount.begin();
   on_ready(begun);
   if (!begun.ok()) return std::move(begun).error();

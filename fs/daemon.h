@@ -13,6 +13,7 @@
 #include "dedup/fetched_storage.h"
 #include "dedup/keyring.h"
 #include "fs/mount_options.h"
+#include "fs/remote_places.h"
 
 namespace varve {
 
@@ -24,6 +25,8 @@ struct DaemonOptions {
   AccessSecret secret;
   /// Starts the process that reads the store, where its place may hang; with mount.local.
   StartHelper start_helper;
+  /// Gives what starts the process that reads a remote, for packs that are missing here.
+  RemotePlaces::StartAt start_remote_helper;
   bool foreground = false;
 };
 

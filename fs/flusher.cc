@@ -64,9 +64,12 @@ class Flusher::Source final : public RechunkSource {
       if (!isolated_)
         extents = VARVE_TRY(parts_.tree.extents(file_.ino, offset, offset + out.size()));
     }
-    Result<void> done = read_view(offset, out, dirty, extents, [&](const Extent& e) {
-      return parts_.fetch.chunk(e.chunk, std::nullopt, e.chunk_offset + e.length);
-    });
+    // A flush waits for no remote: what is only there stays as it is, beside the new data.
+    const auto chunk = [&](const Extent& e) {
+      return parts_.fetch.chunk(e.chunk,
+                                {.length_min = e.chunk_offset + e.length, .reach = Reach::kHere});
+    };
+    Result<void> done = read_view(offset, out, dirty, extents, chunk);
     read_failed_ = !done.ok();
     return done;
   }

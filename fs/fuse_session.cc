@@ -98,7 +98,7 @@ void block_termination_signals() {
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
-struct FuseSession::State {
+struct FuseSession::State final : Substitution {
   State(Filesystem& fs, SessionOptions chosen)
       : filesystem(fs), options(std::move(chosen)), wire(fs) {}
 
@@ -117,6 +117,7 @@ struct FuseSession::State {
   std::mutex mutex;  // a leaf: guards what follows
   std::condition_variable changed;
   size_t serving = 0;  // workers that have not ended
+  bool has_substitutes = false;
   bool failed = false;
 
   // Shared while a notification is written, exclusive to take the session away.
@@ -133,8 +134,14 @@ struct FuseSession::State {
   };
 
   void start_workers();
+  void start_substitutes();
+  void wait_begins() override;
+  void wait_ends() override { turns.wait_ends(); }
   Result<void> await_negotiation();
   void serve();
+  void serve_in_place();
+  void begin_to_serve();
+  void end_serving();
   bool serve_one(Worker& worker);
   static void provide_buffer(Worker& worker);
   void handle(ByteView bytes);
@@ -213,12 +220,32 @@ Result<void> FuseSession::State::await_negotiation() {
   return Error(Errc::kIo, "the kernel did not agree on a FUSE protocol");
 }
 
-void FuseSession::State::serve() {
+void FuseSession::State::begin_to_serve() {
   pthread_setname_np(pthread_self(), "varve-fuse");
   wire_of_thread = &wire;
+  tell_waits_of_this_thread(this);
+}
+
+void FuseSession::State::serve() {
+  begin_to_serve();
   Worker worker;
   while (turns.take() && serve_one(worker)) {
   }
+  end_serving();
+}
+
+void FuseSession::State::serve_in_place() {
+  begin_to_serve();
+  bool goes_on = true;
+  while (goes_on && turns.take_place()) {
+    Worker worker;  // its memory goes while it rests
+    goes_on = serve_one(worker);
+    turns.leave_place();
+  }
+  end_serving();
+}
+
+void FuseSession::State::end_serving() {
   turns.stop();
   std::lock_guard lock(mutex);
   if (--serving == 0) {
@@ -226,6 +253,21 @@ void FuseSession::State::serve() {
     (void)!::write(end_event.get(), &one, sizeof one);
   }
   changed.notify_all();
+}
+
+void FuseSession::State::wait_begins() {
+  start_substitutes();
+  turns.wait_begins();
+}
+
+// Called by a worker, whose signals they take over; it is serving, so that nobody joins yet.
+void FuseSession::State::start_substitutes() {
+  std::lock_guard lock(mutex);
+  if (std::exchange(has_substitutes, true)) return;
+  for (size_t i = 0; i < options.substitutes; i++) {
+    workers.emplace_back([this] { serve_in_place(); });
+    serving++;
+  }
 }
 
 // What the last request brought may have been kept with the memory that it lay in.

@@ -12,6 +12,7 @@
 
 #include "dedup/base/result.h"
 #include "fs/filesystem.h"
+#include "fs/waiting_elsewhere.h"
 
 namespace varve {
 
@@ -24,6 +25,9 @@ struct SessionOptions {
   /// are given.
   std::vector<std::string> kernel_flags;
   size_t threads = 8;  // requests handled at once; rarely more than one thread is busy
+  /// Further ones, started when the first thread waits for a remote: each serves in place of one
+  /// that waits.
+  size_t substitutes = kRemoteWaitsMax;
   /// Whether SIGTERM, SIGINT and SIGHUP end run(); they must have been blocked before the first
   /// thread was started.
   bool watch_signals = false;

@@ -26,10 +26,39 @@ void FuseTurns::give_back(bool more) {
   std::lock_guard lock(mutex_);
   waiting_--;
   requests_++;
-  if (more && resting_ > 0) resting_changed_.notify_one();
+  if (more && resting_ > 0) {
+    resting_changed_.notify_one();
+  } else if (more && substitutes_ < away_) {
+    substitutes_changed_.notify_one();
+  }
   if (!watch_sleeps_) return;
   watch_sleeps_ = false;
   watch_changed_.notify_one();
+}
+
+void FuseTurns::wait_begins() {
+  std::lock_guard lock(mutex_);
+  away_++;
+}
+
+void FuseTurns::wait_ends() {
+  std::lock_guard lock(mutex_);
+  away_--;
+}
+
+bool FuseTurns::take_place() {
+  std::unique_lock lock(mutex_);
+  substitutes_changed_.wait(lock,
+                            [&] { return stopped_ || (waiting_ == 0 && substitutes_ < away_); });
+  if (stopped_) return false;
+  waiting_++;
+  substitutes_++;
+  return true;
+}
+
+void FuseTurns::leave_place() {
+  std::lock_guard lock(mutex_);
+  substitutes_--;
 }
 
 void FuseTurns::watch() {
@@ -51,6 +80,8 @@ void FuseTurns::watch() {
       idle_looks++;
     } else if (resting_ > 0) {
       resting_changed_.notify_one();  // all that are at work have been so since the last look
+    } else if (substitutes_ < away_) {
+      substitutes_changed_.notify_one();
     }
   }
 }
@@ -59,6 +90,7 @@ void FuseTurns::stop() {
   std::lock_guard lock(mutex_);
   stopped_ = true;
   resting_changed_.notify_all();
+  substitutes_changed_.notify_all();
   watch_changed_.notify_all();
 }
 

@@ -342,9 +342,9 @@ Result<void> SnapshotNodes::read(File& file, uint64_t offset, size_t size,
     working_copy_.fetch().prefetch(hinted.extent.chunk, hinted.hint);
   Buffer out(static_cast<size_t>(end - offset));
   VARVE_TRY(read_view(offset, out.span(), {}, extents, [&](const Extent& extent) {
-    return working_copy_.fetch().chunk(extent.chunk,
-                                       hints[static_cast<size_t>(&extent - extents.data())],
-                                       extent.chunk_offset + extent.length);
+    return working_copy_.fetch().chunk(
+        extent.chunk, {.hint = hints[static_cast<size_t>(&extent - extents.data())],
+                       .length_min = extent.chunk_offset + extent.length});
   }));
   reply(out.view());
   return {};

@@ -65,8 +65,10 @@ nlohmann::json Status::sets() {
 }
 
 nlohmann::json Status::bytes() {
-  uint64_t stored = 0;
+  uint64_t stored = 0, evicted = 0;
   for (const PackInfo& pack : working_copy_.packs().sealed_packs()) stored += pack.length;
+  for (const PackInfo& pack : working_copy_.packs().evicted_packs()) evicted += pack.length;
+  stored -= std::min(stored, evicted);
   uint64_t raw = metric("varve_ingest_raw_bytes_total"),
            fresh = metric("varve_ingest_new_bytes_total");
   uint64_t compressed = metric("varve_ingest_compressed_bytes_total");
@@ -75,6 +77,7 @@ nlohmann::json Status::bytes() {
           {"ingested_new", fresh},
           {"compressed", compressed},
           {"stored_in_packs", stored},
+          {"evicted", evicted},
           {"pending", working_copy_.ingest().outstanding_bytes()},
           {"staged", working_copy_.committer().staged_bytes()},
           {"deduplication_ratio", ratio(raw, fresh)},
@@ -110,6 +113,13 @@ nlohmann::json Status::fields() {
                              {"flushes", metric("varve_flush_failures_total")},
                              {"commits", metric("varve_commit_failures_total")},
                              {"damaged_segments", metric("varve_damaged_segments_total")}}},
+                           {"remote_reads",
+                            {{"packs", metric("varve_remote_packs_total")},
+                             {"segments", metric("varve_remote_segments_total")},
+                             {"failures", metric("varve_remote_read_failures_total")},
+                             {"mended_packs", metric("varve_mended_packs_total")},
+                             {"mended_bytes", metric("varve_mended_bytes_total")}}},
+                           {"evicted_packs", working_copy_.packs().evicted_packs().size()},
                            {"last_commit", time_or_null(committed_)},
                            {"last_checkpoint", time_or_null(checkpointed_)}};
   if (!working_copy_.only_reads()) {
@@ -150,6 +160,11 @@ void Status::set_gauges() {
   set("varve_index_chunks", "Chunks that the index knows",
       index.chunks_in_memory + index.chunks_in_runs);
   set("varve_index_resident_bytes", "Memory of the index", index.resident_bytes);
+  const std::vector<PackInfo> evicted = working_copy_.packs().evicted_packs();
+  uint64_t evicted_bytes = 0;
+  for (const PackInfo& pack : evicted) evicted_bytes += pack.length;
+  set("varve_evicted_packs", "Packs that only a remote has, which holds them", evicted.size());
+  set("varve_evicted_bytes", "Bytes of those", evicted_bytes);
   if (const Volume* volume = volume_) {
     Volume::Figures figures = volume->figures();
     set("varve_dirty_bytes", "Memory of data that is in no chunk yet", figures.dirty_bytes);

@@ -109,6 +109,7 @@ void Upkeep::tidy() {
     if (!more.ok()) log_warning("an old tree cannot be erased: " + more.error().message());
     if (!more.ok() || !*more) break;
   }
+  parts_.working_copy.look_after_packs();
   reindex_lost_packs(parts_.working_copy.packs(), parts_.working_copy.index());
   Result<void> settled = parts_.working_copy.index().settle();
   if (!settled.ok()) log_warning("the index cannot be written: " + settled.error().message());

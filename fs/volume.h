@@ -70,6 +70,9 @@ class Volume final : public Filesystem {
   /// From now on every change, and every snapshot, is kReadOnly; what was written before goes its
   /// way. Any thread.
   void close_to_changes() { closed_to_changes_ = true; }
+  /// kReadOnly, saying why, where nothing may be published: a read-only mount, a store that was
+  /// succeeded.
+  Result<void> check_history_writable() const;
   /// Interrupts imports, and lets none begin: before the end.
   void end_imports() { imports_.end_all(); }
 
@@ -193,7 +196,6 @@ class Volume final : public Filesystem {
   // Snapshots.
   Result<SnapshotInfo> take(const SetId& set, std::string_view name);
   Result<SetId> set_id(std::string_view set_name);
-  Result<void> check_history_writable() const;
   Result<void> check_open_to_changes() const;
   Result<void> drop(const SetId& set, std::string_view name);
   void forget_content(uint32_t set);

@@ -166,7 +166,7 @@ Result<void> Volume::read_live(Handle& handle, uint64_t offset, size_t size,
   }
   Buffer out(static_cast<size_t>(end - offset));
   VARVE_TRY(read_view(offset, out.span(), dirty, extents, [&](const Extent& e) {
-    return working_copy_.fetch().chunk(e.chunk, std::nullopt, e.chunk_offset + e.length);
+    return working_copy_.fetch().chunk(e.chunk, {.length_min = e.chunk_offset + e.length});
   }));
   reply(out.view());
   return {};

@@ -91,6 +91,22 @@ Result<void> CarriedHistory::take(const StoreFile& file, const Envelope& envelop
   return {};
 }
 
+std::optional<std::vector<PackInfo>> CarriedHistory::packs_of(
+    const std::vector<FileHash>& lists) const {
+  std::set<FileHash> met;
+  std::vector<FileHash> all;
+  const auto is_here = [&](const FileHash& list) { return lists_.contains(list); };
+  if (!std::all_of(lists.begin(), lists.end(), is_here)) return std::nullopt;
+  for (const FileHash& list : lists) add_with_bases(list, met, all);
+  std::vector<PackInfo> packs;
+  for (const FileHash& list : all) {
+    const PackList& content = lists_.at(list).content;
+    if (!std::all_of(content.bases.begin(), content.bases.end(), is_here)) return std::nullopt;
+    packs.insert(packs.end(), content.rows.begin(), content.rows.end());
+  }
+  return packs;
+}
+
 void CarriedHistory::forget_others(const std::set<StoreFile>& here) {
   std::erase_if(lists_, [&](const auto& list) {
     return !here.contains({FileClass::kList, list.first});

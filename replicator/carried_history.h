@@ -68,6 +68,8 @@ class CarriedHistory {
   /// One line a file that counts as absent.
   const std::map<StoreFile, std::string>& problems() const { return problems_; }
   bool has_list(const FileHash& list) const { return lists_.contains(list); }
+  /// The packs that the lists and all their bases name; nullopt if one of those is not here.
+  std::optional<std::vector<PackInfo>> packs_of(const std::vector<FileHash>& lists) const;
   /// The packs that the list's own rows name; empty if it is not here.
   const std::vector<PackInfo>& rows_of(const FileHash& list) const;
   /// The list that it was born with and its bases as far as they are here, and the exact lists that

@@ -110,13 +110,34 @@ bool CarriedRecords::is_forgotten(const FileHash& snapshot) const {
   return find(forget_subject(snapshot)) != nullptr;
 }
 
+std::vector<HoldInForce> CarriedRecords::holds_of(const InForce& in_force) {
+  std::vector<HoldInForce> result;
+  for (const auto& [subject, one] : in_force) {
+    if (one.statement.type != StatementType::kHold) continue;
+    Result<Hold> hold = decode_hold(one.statement);
+    if (hold.ok() && hold->held) result.push_back({std::move(*hold), one.writer, one.sequence});
+  }
+  return result;
+}
+
+std::vector<HoldInForce> CarriedRecords::holds() const {
+  return holds_of(in_force_);
+}
+
+std::vector<HoldInForce> CarriedRecords::holds(const LiesThere& lies_there) const {
+  InForce said;
+  for (const auto& [hash, record] : records_) {
+    if (!lies_there(hash)) continue;
+    for (const BaseRecord::InForce& one : statements_of(record)) {
+      if (one.statement.type == StatementType::kHold) apply(said, one);
+    }
+  }
+  return holds_of(said);
+}
+
 std::set<FileHash> CarriedRecords::held_lists() const {
   std::set<FileHash> lists;
-  for (const auto& [subject, one] : in_force_) {
-    if (one.statement.type != StatementType::kHold) continue;
-    const Result<Hold> hold = decode_hold(one.statement);
-    if (hold.ok() && hold->held) lists.insert(hold->lists.begin(), hold->lists.end());
-  }
+  for (const HoldInForce& one : holds()) lists.insert(one.hold.lists.begin(), one.hold.lists.end());
   return lists;
 }
 

@@ -4,10 +4,12 @@
 // Files are immutable, so what was read once is not read again. One thread.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 
 #include "dedup/history_format.h"
+#include "dedup/hold_format.h"
 #include "dedup/statement.h"
 #include "dedup/store_config.h"
 #include "dedup/store_files.h"
@@ -44,6 +46,11 @@ class CarriedRecords {
   std::optional<int64_t> locked_until(const FileHash& snapshot) const;
   bool is_dropped(const FileHash& snapshot, const ReplicaId& replica) const;
   bool is_forgotten(const FileHash& snapshot) const;
+  /// Those that are not released, by the records that `lies_there` says are there.
+  using LiesThere = std::function<bool(const FileHash& record)>;
+  std::vector<HoldInForce> holds(const LiesThere& lies_there) const;
+  /// By all records.
+  std::vector<HoldInForce> holds() const;
   /// Lists that holds name, at whatever replica, which were not released.
   std::set<FileHash> held_lists() const;
 
@@ -56,6 +63,7 @@ class CarriedRecords {
  private:
   using InForce = std::map<std::string, BaseRecord::InForce>;
   void arrange();
+  static std::vector<HoldInForce> holds_of(const InForce& in_force);
   const BaseRecord::InForce* find(const std::string& subject) const;
 
   std::vector<std::pair<EpochId, PublicKey>> keys_;

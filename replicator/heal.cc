@@ -5,6 +5,8 @@
 #include "dedup/catalog_mode.h"
 #include "dedup/scrub.h"
 #include "replicator/carried_history.h"
+#include "replicator/carried_records.h"
+#include "replicator/holding_remotes.h"
 
 namespace varve {
 namespace {
@@ -12,8 +14,13 @@ namespace {
 class Healing {
  public:
   Healing(Storage& store, Storage& from, const std::string& sender, HealLook look,
-          const HealProgress& progress)
-      : store_(store), from_(from), sender_(sender), look_(look), progress_(progress) {}
+          const HealProgress& progress, HealEvicted evicted)
+      : store_(store),
+        from_(from),
+        sender_(sender),
+        look_(look),
+        progress_(progress),
+        evicted_(evicted) {}
 
   Result<HealFigures> run() {
     config_ = VARVE_TRY(read_store_config(store_));
@@ -96,6 +103,7 @@ class Healing {
       return result;
     }
     VARVE_TRY(Result<void>(read));
+    VARVE_TRY(records_.refresh(store_, config_, here));
     std::set<StoreFile> found;
     for (const CarriedSnapshot& snapshot : history_.snapshots()) {
       const Lacking lacks =
@@ -107,11 +115,32 @@ class Healing {
           found.insert(file_of_pack(pack));
       }
     }
+    if (evicted_ == HealEvicted::kBring) {
+      for (const StoreFile& file : VARVE_TRY(held())) found.insert(file);
+    } else {
+      for (const StoreFile& file : VARVE_TRY(held())) found.erase(file);
+    }
     // A list that lies here damaged was tried already.
     for (const StoreFile& file : found) {
       if (!names.contains(file)) result.push_back(file);
     }
     return result;
+  }
+
+  /// Packs under holds at remotes of this store; those that are to be left, by holds that count.
+  Result<std::vector<StoreFile>> held() {
+    const HoldingRemotes remotes = VARVE_TRY(holding_remotes(store_));
+    std::vector<StoreFile> files;
+    for (const HoldInForce& one : records_.holds()) {
+      const auto remote = remotes.find(one.hold.replica);
+      if (remote == remotes.end()) continue;
+      const bool counts = remote->second.counted.contains(one.statement());
+      if (!counts && evicted_ == HealEvicted::kLeave) continue;
+      const auto packs = history_.packs_of(one.hold.lists);
+      for (const PackInfo& pack : packs.value_or(std::vector<PackInfo>()))
+        files.push_back(file_of_pack(pack));
+    }
+    return files;
   }
 
   Result<void> bring_missing() {
@@ -136,9 +165,11 @@ class Healing {
   const std::string& sender_;
   const HealLook look_;
   const HealProgress& progress_;
+  const HealEvicted evicted_;
   StoreConfig config_;
   bool has_catalog_ = true;
   CarriedHistory history_;
+  CarriedRecords records_;
   std::set<StoreFile> unhealed_;
   HealFigures figures_;
 };
@@ -146,8 +177,8 @@ class Healing {
 }  // namespace
 
 Result<HealFigures> heal(Storage& store, Storage& from, const std::string& sender, HealLook look,
-                         const HealProgress& progress) {
-  return Healing(store, from, sender, look, progress).run();
+                         const HealProgress& progress, HealEvicted evicted) {
+  return Healing(store, from, sender, look, progress, evicted).run();
 }
 
 }  // namespace varve

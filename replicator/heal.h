@@ -25,12 +25,14 @@ struct HealFigures {
   TransferFigures brought;            // its problems are the other place's
   std::vector<std::string> unhealed;  // one line a file that is damaged or missing still
 };
+/// What of evicted packs (docs/replication.md): those under a hold at a remote of the store.
+enum class HealEvicted { kLeave, kBring };
 /// Told while files are looked at and copied, from any thread, one call at a time.
 using HealProgress = std::function<void(const HealFigures&)>;
 
 /// Mends `store` from `from`. kForeign if they are not of one store. An error is the store's; what
 /// came before it stays.
 Result<HealFigures> heal(Storage& store, Storage& from, const std::string& sender, HealLook look,
-                         const HealProgress& progress);
+                         const HealProgress& progress, HealEvicted evicted = HealEvicted::kLeave);
 
 }  // namespace varve

@@ -21,6 +21,10 @@ std::string row_of_block(const FileHash& file, uint32_t number, uint64_t checksu
   return fmt::format("block {} {} {:016x}", file.hex(), number, checksum);
 }
 
+std::string row_of_held(const HoldSeen& hold) {
+  return fmt::format("held {} {} {}", hold.id.hex(), hold.writer.hex(), hold.sequence);
+}
+
 std::string row_of_visit(std::string_view what, const Visit& visit) {
   return fmt::format("{} {} {}", what, visit.number, visit.token);
 }
@@ -111,6 +115,14 @@ bool ReplicationLedger::take(std::string_view row) {
     visits_.push_back({*number, std::string(fields[2])});
     return true;
   }
+  if (is("held", 4)) {
+    const auto id = HoldId::from_hex(fields[1]);
+    const auto writer = WriterId::from_hex(fields[2]);
+    const auto sequence = number_in<uint64_t>(fields[3]);
+    if (!id || !writer || !sequence) return false;
+    held_[*id] = {*id, *writer, *sequence};
+    return true;
+  }
   if (is("complete", 2)) {
     const auto seconds = number_in<int64_t>(fields[1]);
     if (!seconds) return false;
@@ -120,6 +132,7 @@ bool ReplicationLedger::take(std::string_view row) {
   if (is("forget", 1)) {
     there_.clear();
     blocks_.clear();
+    held_.clear();
     return true;
   }
   return false;
@@ -128,6 +141,26 @@ bool ReplicationLedger::take(std::string_view row) {
 bool ReplicationLedger::is_there(const StoreFile& file) const {
   std::lock_guard lock(mutex_);
   return there_.contains(file);
+}
+
+std::optional<ReplicationLedger::Entry> ReplicationLedger::entry(const StoreFile& file) const {
+  std::lock_guard lock(mutex_);
+  const auto found = there_.find(file);
+  if (found == there_.end()) return std::nullopt;
+  return found->second;
+}
+
+bool ReplicationLedger::is_held(const HoldSeen& hold) const {
+  std::lock_guard lock(mutex_);
+  const auto found = held_.find(hold.id);
+  return found != held_.end() && found->second == hold;
+}
+
+std::set<HoldSeen> ReplicationLedger::held() const {
+  std::lock_guard lock(mutex_);
+  std::set<HoldSeen> result;
+  for (const auto& [id, hold] : held_) result.insert(hold);
+  return result;
 }
 
 std::vector<std::pair<StoreFile, ReplicationLedger::Entry>> ReplicationLedger::checkpoints_there()
@@ -221,6 +254,9 @@ void ReplicationLedger::note_visit_acknowledged(const Visit& visit) {
 void ReplicationLedger::note_complete(int64_t seconds) {
   append(fmt::format("complete {}", seconds));
 }
+void ReplicationLedger::note_held(const HoldSeen& hold) {
+  append(row_of_held(hold));
+}
 void ReplicationLedger::forget_files() {
   append("forget");
 }
@@ -236,6 +272,7 @@ std::vector<std::string> ReplicationLedger::all_rows() const {
   if (last_complete_ != 0) rows.push_back(fmt::format("complete {}", last_complete_));
   if (log_position_.offset != 0) rows.push_back(row_of(log_position_));
   for (const StoreFile& file : condemned_) rows.push_back("condemned " + row_of(file));
+  for (const auto& [id, hold] : held_) rows.push_back(row_of_held(hold));
   for (const auto& [file, entry] : there_) rows.push_back(row_of(file, entry));
   for (const auto& [file, blocks] : blocks_) {
     for (const auto& [number, checksum] : blocks)

@@ -16,6 +16,7 @@
 
 #include "dedup/base/clock.h"
 #include "dedup/base/row_log.h"
+#include "dedup/hold_format.h"
 #include "dedup/store_files.h"
 
 namespace varve {
@@ -57,6 +58,12 @@ class ReplicationLedger {
   static Result<std::unique_ptr<ReplicationLedger>> read(Storage& storage, const std::string& path);
 
   bool is_there(const StoreFile& file) const;
+  /// What is remembered of a file that is there.
+  std::optional<Entry> entry(const StoreFile& file) const;
+  /// Whether that statement of a hold lies there, and its packs were all seen in place after that.
+  bool is_held(const HoldSeen& hold) const;
+  /// All of those.
+  std::set<HoldSeen> held() const;
   /// Files that are there, and what is remembered of them.
   std::vector<std::pair<StoreFile, Entry>> checkpoints_there() const;
   size_t files_there() const;
@@ -86,6 +93,7 @@ class ReplicationLedger {
   void note_visit_begun(const Visit& visit);
   void note_visit_acknowledged(const Visit& visit);
   void note_complete(int64_t seconds);
+  void note_held(const HoldSeen& hold);
   /// Nothing is known to be there, and no blocks; visits stay.
   void forget_files();
 
@@ -111,6 +119,7 @@ class ReplicationLedger {
   std::unordered_set<StoreFile, Hash> condemned_;
   LogPosition log_position_;
   std::vector<Visit> visits_;
+  std::map<HoldId, HoldSeen> held_;
   int64_t last_complete_ = 0;
   std::unique_ptr<RowLog> log_;
 };

@@ -11,14 +11,6 @@ namespace {
 /// From so many missing files on the remote is listed, in place of looking for each.
 constexpr size_t kMissingWorthListing = 512;
 
-/// 0 if it cannot be told.
-uint64_t length_here(Storage& storage, const StoreFile& file) {
-  const Result<std::unique_ptr<StorageFile>> opened = storage.open_read(path_of(file));
-  if (!opened.ok()) return 0;
-  const Result<uint64_t> length = (*opened)->length();
-  return length.ok() ? *length : 0;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Pass>> Pass::begin(const Shipment::Route& route, const StoreConfig& config,
@@ -63,7 +55,7 @@ void Pass::count_what_is_missing() {
     files++;
     if (!is_pack(file)) continue;
     uint64_t& length = pack_lengths_[file.hash];
-    if (length == 0) length = length_here(route_.from, file);
+    if (length == 0) length = length_in(route_.from, file);
     packs++;
     bytes += length;
   }
@@ -71,6 +63,14 @@ void Pass::count_what_is_missing() {
   figures_.files_left = files;
   figures_.packs_left = packs;
   figures_.bytes_left = bytes;
+}
+
+/// 0 if it cannot be told.
+uint64_t Pass::length_in(Storage& storage, const StoreFile& file) {
+  const Result<std::unique_ptr<StorageFile>> opened = storage.open_read(path_of(file));
+  if (!opened.ok()) return 0;
+  const Result<uint64_t> length = (*opened)->length();
+  return length.ok() ? *length : 0;
 }
 
 bool Pass::may_go(const StoreFile& file) const {
@@ -124,6 +124,7 @@ Result<Pass::Next> Pass::take_from_queue() {
   std::lock_guard lock(mutex_);
   VARVE_TRY(look_at_remote());
   VARVE_TRY(look_for_newer_checkpoints());
+  VARVE_TRY(look_for_evicted());
   while (queue_.empty()) {
     if (in_flight_ > 0) return Next{Ask::kWait, nullptr};
     if (stage_ == Stage::kOver) return Next{Ask::kOver, nullptr};

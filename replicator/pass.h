@@ -5,6 +5,7 @@
 //     -> [ packs -> catalog packs -> lists -> snapshots -> retire ] for some snapshots, oldest
 //     first -> ...
 //     -> the last such round: all that is left -> records -> superseded records removed
+//     -> holds are looked after
 //
 // 1. A stage begins when every shipment of the one before it is over.
 // 2. A list goes when every pack that its rows name is there, or not here at all.
@@ -21,6 +22,8 @@
 // 7. What has expired there does not go again. A round's snapshots are looked for, then the log of
 // expiry is read, then those go that were not there; it is read once more after that. Where it says
 // that something went that they need, their round is done again.
+// 8. A hold at this remote of a writer of this place counts once its record was there and all its
+// packs were seen in place after that.
 //
 // next() and finished() come from any thread; what is listed and removed at the remote, one call at
 // a time; shipments, and the folders that they need, where their takers want.
@@ -68,6 +71,8 @@ class Pass {
   /// A shipment that next() gave has come to its end.
   Result<void> finished(const Shipment& shipment, Shipment::Outcome outcome);
 
+  /// Whether there is a hold that is not known to count. For who has a pass and runs nothing of it.
+  bool holds_wait() const;
   /// At once, also while the remote hangs.
   PassFigures figures() const;
   /// One line a file here that is damaged, and a snapshot that therefore waits.
@@ -104,6 +109,13 @@ class Pass {
   Result<void> retire_keys();
   Result<void> retire_records();
   Result<void> remove_there(const StoreFile& file);
+  std::vector<HoldInForce> own_holds(const CarriedRecords::LiesThere& lies_there) const;
+  std::vector<HoldInForce> holds_to_see(const CarriedRecords::LiesThere& lies_there) const;
+  Result<void> look_after_holds();
+  Result<bool> sees_all(const HoldInForce& one);
+  Result<void> look_for_evicted();
+  Result<bool> is_in_place(const StoreFile& pack);
+  static uint64_t length_in(Storage& storage, const StoreFile& file);
   void note_waiting();
   void note_went(const StoreFile& file);
   void note_figures(const Shipment& shipment, Shipment::Outcome outcome);
@@ -154,6 +166,8 @@ class Pass {
   std::set<FileHash> snapshots_seen_;  // of the round; there before the log was read
   Files round_packs_;
   std::unordered_set<std::string> folders_made_;
+  bool looked_for_evicted_ = false;
+  std::map<std::string, std::set<std::string>> folders_seen_;  // there, with their names
   std::map<FileHash, uint64_t> pack_lengths_;
   std::set<FileHash> wanted_lists_;   // all that snapshots which travel name
   mutable std::mutex figures_mutex_;  // taken last

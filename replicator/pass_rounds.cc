@@ -58,6 +58,7 @@ Result<void> Pass::advance() {
       return {};
     case Stage::kRecords:
       VARVE_TRY(retire_records());
+      VARVE_TRY(look_after_holds());
       stage_ = Stage::kOver;
       return {};
     case Stage::kOver:

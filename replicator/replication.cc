@@ -142,7 +142,8 @@ Result<void> Replication::run() {
   if (catalog == CatalogMode::kDistributed)
     VARVE_TRY(in_context(note_catalog_mode(*there, sender, catalog), shown));
   VARVE_TRY(in_context(follow_expiry_log(*there, *ledger_), shown));
-  const Shipment::Route route{store_, *there, sender, ledger_.get()};
+  Shipment::Route route{store_, *there, sender, ledger_.get()};
+  route.replica = remote_.replica;
   std::shared_ptr<Pass> pass = VARVE_TRY(Pass::begin(route, config_, history_, catalog));
   {
     std::lock_guard lock(mutex_);
@@ -166,9 +167,10 @@ Result<void> Replication::run() {
 
 /// Asks nobody but the ledger.
 Result<bool> Replication::nothing_is_missing(CatalogMode catalog) {
-  const Shipment::Route no_route{store_, store_, "", ledger_.get()};
+  Shipment::Route no_route{store_, store_, "", ledger_.get()};
+  no_route.replica = remote_.replica;
   const std::shared_ptr<Pass> survey = VARVE_TRY(Pass::begin(no_route, config_, history_, catalog));
-  if (survey->figures().files_left > 0) return false;
+  if (survey->figures().files_left > 0 || survey->holds_wait()) return false;
   std::lock_guard lock(mutex_);
   state_.figures = survey->figures();
   complete_ = survey->problems().empty();

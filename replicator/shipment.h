@@ -51,6 +51,7 @@ class Shipment {
     ReplicationLedger* ledger = nullptr;  // nullptr: an interrupted file starts anew
     size_t block_bytes = kResumeBlockBytes;
     size_t write_bytes = kShipmentWriteBytes;
+    ReplicaId replica = {};  // that `to` is, where holds at it matter
   };
 
   enum class Look {

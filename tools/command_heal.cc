@@ -21,7 +21,7 @@ namespace {
 
 struct HealCommand {
   std::string store, from;
-  bool lengths = false, json = false;
+  bool lengths = false, evicted = false, json = false;
 };
 
 /// A remote that is named as one must be that one.
@@ -45,7 +45,8 @@ Result<HealFigures> run_heal(const HealCommand& command) {
   };
   const HealLook look = command.lengths ? HealLook::kLengths : HealLook::kBytes;
   Result<HealFigures> done =
-      heal(*store, *from, sender_of_source(absolute_path(directory)), look, show);
+      heal(*store, *from, sender_of_source(absolute_path(directory)), look, show,
+           command.evicted ? HealEvicted::kBring : HealEvicted::kLeave);
   line.clear();
   return in_context(std::move(done), command.store);
 }
@@ -88,6 +89,7 @@ void add_heal_command(CLI::App& app, int& exit_code) {
       ->required();
   command->add_flag("--lengths", options->lengths,
                     "Do not read every file: damaged is what has another length there");
+  command->add_flag("--evicted", options->evicted, "Bring evicted packs back, too");
   command->add_flag("--json", options->json, "Print JSON");
   command->footer(
       "Examples: varve heal /srv/store --from offsite\n"

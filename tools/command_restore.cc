@@ -5,8 +5,11 @@
 #include <nlohmann/json.hpp>
 
 #include "catalog/restore.h"
+#include "dedup/base/posix_storage.h"
+#include "fs/remote_places.h"
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
+#include "tools/fetch_process.h"
 #include "tools/passphrase.h"
 #include "tools/progress_line.h"
 #include "tools/report.h"
@@ -71,8 +74,11 @@ Result<RestoreFigures> restore_all(StoreReader& store, const SnapshotInfo& snaps
 
 Result<RestoreFigures> run(const RestoreOptions& options) {
   AccessSecret secret = VARVE_TRY(read_access_secret(options.secret, options.store));
+  // What is evicted here, or damaged, comes from the store's remotes.
+  RemotePlaces remotes(VARVE_TRY(open_posix_storage(options.store)), fetch_process_starter,
+                       fetch_limits());
   const std::unique_ptr<StoreReader> store =
-      VARVE_TRY(StoreReader::open(options.store, secret, kCacheBytes));
+      VARVE_TRY(StoreReader::open(options.store, secret, kCacheBytes, &remotes));
   const SnapshotInfo snapshot = VARVE_TRY(find_snapshot(store->history(), options.snapshot));
   ProgressLine line(!options.json);
   RestoreCallbacks callbacks;

@@ -166,6 +166,8 @@ void print_bytes(const nlohmann::json& bytes) {
   const auto size = [&](const char* name) { return human_bytes(bytes.value(name, uint64_t{0})); };
   fmt::print("live files {}\n", size("logical"));
   fmt::print("stored     {} in packs\n", size("stored_in_packs"));
+  if (bytes.value("evicted", uint64_t{0}) > 0)
+    fmt::print("evicted    {} are at a remote alone, which holds them\n", size("evicted"));
   fmt::print(
       "this mount {} written, {} of it new (deduplication {}), compressed to {} (compression {})\n",
       size("ingested"), size("ingested_new"),

@@ -14,6 +14,7 @@
 #include "dedup/catalog_mode.h"
 #include "dedup/guard.h"
 #include "fs/check_fields.h"
+#include "replicator/holding_remotes.h"
 #include "tools/check_output.h"
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
@@ -118,6 +119,7 @@ class Verify {
     options.read_data = true;
     options.local = false;
     options.threads = std::max(1U, std::thread::hardware_concurrency());
+    if (auto holding = holding_remotes(*storage_); holding.ok()) options.remotes = *holding;
     options.ledger = ledger_.get();
     options.wanted = [this](const FileHash& pack) { return chosen_.contains(pack); };
     options.progress = [this](const CheckProgress& progress) { show_progress(line_, progress); };

@@ -15,6 +15,7 @@
 #include "dedup/guard.h"
 #include "fs/check_fields.h"
 #include "fs/control.h"
+#include "replicator/holding_remotes.h"
 #include "tools/check_output.h"
 #include "tools/mounted.h"
 #include "tools/passphrase.h"
@@ -106,6 +107,7 @@ class Fsck {
     CheckOptions options;
     options.read_data = arguments_.read_data;
     options.threads = std::max(1U, std::thread::hardware_concurrency());
+    if (auto holding = holding_remotes(*storage_); holding.ok()) options.remotes = *holding;
     options.progress = [this](const CheckProgress& progress) { show_progress(line_, progress); };
     std::unique_ptr<Kv> database;
     std::unique_ptr<KvView> view;

@@ -280,6 +280,7 @@ Result<DaemonOptions> prepare(const Arguments& arguments, MountOptions mount) {
     mount.local = VARVE_TRY(prepare_local(mount.local, options));
     options.start_helper = fetch_process_starter(options.store);
   }
+  options.start_remote_helper = fetch_process_starter;
   options.secret = VARVE_TRY(read_access_secret(secret_source(arguments, mount), arguments.store));
   options.mount = std::move(mount);
   options.foreground = arguments.foreground;

@@ -4,8 +4,10 @@
 #include "dedup/base/secret.h"
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
+#include "tools/fetch_process.h"
 
 int main(int argc, char** argv) {
+  varve::become_fetch_process(argc, argv);
   varve::forbid_dumps();
   CLI::App app("varve: look after stores of backups, mounted or not.\n");
   app.require_subcommand(1);
@@ -28,6 +30,7 @@ int main(int argc, char** argv) {
   varve::add_absorb_command(app, exit_code);
   varve::add_carry_command(app, exit_code);
   varve::add_heal_command(app, exit_code);
+  varve::add_evict_command(app, exit_code);
   varve::add_promote_command(app, exit_code);
   varve::add_rejoin_command(app, exit_code);
   varve::add_expire_command(app, exit_code);

@@ -162,7 +162,7 @@ TEST_F(ReadingTest, ChunksAreFoundWithoutHints) {
       ASSERT_TRUE(noted);
       reading->index().disappointed(extent.chunk, *noted);
       const ChunkPlace stale{PackId{}, 0};
-      EXPECT_TRUE(reading->fetch().chunk(extent.chunk, stale).ok());
+      EXPECT_TRUE(reading->fetch().chunk(extent.chunk, {.hint = stale}).ok());
     }
   }
   EXPECT_FALSE(reading->fetch().chunk(ChunkId{}).ok());

@@ -21,8 +21,8 @@ TEST(Fetch, StaleHintsCostTimeOnly) {
   const PackId pack = world.index->find(id_a).value()->pack;
   for (const ChunkPlace& hint :
        {ChunkPlace{pack, 0}, ChunkPlace{pack, 77}, ChunkPlace{id_of<PackId>(9), 0}}) {
-    EXPECT_TRUE(std::ranges::equal(world.fetch->chunk(id_a, hint)->bytes, a));
-    EXPECT_TRUE(std::ranges::equal(world.fetch->chunk(id_b, hint)->bytes, b));
+    EXPECT_TRUE(std::ranges::equal(world.fetch->chunk(id_a, {.hint = hint})->bytes, a));
+    EXPECT_TRUE(std::ranges::equal(world.fetch->chunk(id_b, {.hint = hint})->bytes, b));
   }
   EXPECT_EQ(world.metric("varve_damaged_segments_total"), 0u);
 }
@@ -35,7 +35,7 @@ TEST(Fetch, AHintIsEnough) {
   const auto sealed = world.ingest->seal_open(PackClass::kData).value();
   auto empty = make_memory_chunk_index();
   Fetch fetch(*world.packs, *empty, nullptr, nullptr, world.metrics, kMiB);
-  EXPECT_TRUE(fetch.chunk(id, ChunkPlace{sealed[0].info.pack, 0}).ok());
+  EXPECT_TRUE(fetch.chunk(id, {.hint = ChunkPlace{sealed[0].info.pack, 0}}).ok());
   EXPECT_EQ(fetch.chunk(id).error().code(), Errc::kCorrupt);
 }
 
@@ -59,10 +59,10 @@ TEST(Fetch, DamageIsNeverGivenOutAndAnotherCopyIsTaken) {
   EXPECT_EQ(damaged.error().code(), Errc::kCorrupt);
   EXPECT_NE(damaged.error().message().find(path), std::string::npos);
   EXPECT_NE(damaged.error().message().find(id.hex()), std::string::npos);
-  EXPECT_TRUE(world.fetch->chunk(id, ChunkPlace{second[0].info.pack, 0}).ok());
+  EXPECT_TRUE(world.fetch->chunk(id, {.hint = ChunkPlace{second[0].info.pack, 0}}).ok());
   world.index->add_pack(second[0].info.pack, second[0].index);
-  EXPECT_TRUE(
-      std::ranges::equal(world.fetch->chunk(id, ChunkPlace{first[0].info.pack, 0})->bytes, a));
+  EXPECT_TRUE(std::ranges::equal(
+      world.fetch->chunk(id, {.hint = ChunkPlace{first[0].info.pack, 0}})->bytes, a));
 }
 
 TEST(Fetch, WhatLayInAMissingPackIsStoredAgain) {

@@ -60,6 +60,31 @@ TEST(FuseTurns, CallAnotherWhenARequestTakesLong) {
   hand_over(false, true);
 }
 
+TEST(FuseTurns, HaveASubstituteServeInPlaceOfOneThatWaitsForARemote) {
+  FuseTurns turns;
+  std::thread watch([&] { turns.watch(); });
+  std::atomic<int> served{0};
+  std::thread substitute([&] {
+    while (turns.take_place()) {
+      served++;
+      turns.give_back(false);
+      turns.leave_place();
+      std::this_thread::yield();
+    }
+  });
+  ASSERT_TRUE(turns.take());
+  turns.give_back(true);
+  EXPECT_EQ(served, 0) << "nobody waits for a remote";
+  turns.wait_begins();
+  while (served < 3) std::this_thread::yield();
+  turns.wait_ends();
+  ASSERT_TRUE(turns.take());  // the substitute leaves the turn to who has its place again
+  turns.give_back(false);
+  turns.stop();
+  substitute.join();
+  watch.join();
+}
+
 TEST(FuseTurns, EndThreadsThatRest) {
   FuseTurns turns;
   std::thread watch([&] { turns.watch(); });

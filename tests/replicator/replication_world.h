@@ -200,8 +200,9 @@ class PassRun {
     VARVE_TRY(ways_.relist ? visit_remote_anew(remote_, ways_.sender, *ledger_, random_)
                            : visit_remote(remote_, ways_.sender, *ledger_, random_));
     VARVE_TRY(follow_expiry_log(remote_, *ledger_));
-    const Shipment::Route route{store_,        remote_,         ways_.sender,
-                                ledger_.get(), kTestBlockBytes, kTestWriteBytes};
+    const Shipment::Route route{
+        store_,          remote_,         ways_.sender,          ledger_.get(),
+        kTestBlockBytes, kTestWriteBytes, remote_config_.replica};
     pass_ = VARVE_TRY(Pass::begin(route, config_, history_, ways_.catalog));
     return {};
   }
