@@ -29,8 +29,8 @@ class Fetch {
 
   /// What is known of a chunk that is asked for, and how far to go for it.
   struct Wish {
-    std::optional<ChunkPlace> hint;  // is tried first; a stale one costs time only
-    uint64_t length_min = 0;         // how long it is at least, as far as the caller knows
+    std::optional<ChunkPlace> hint = std::nullopt;  // is tried first; a stale one costs time only
+    uint64_t length_min = 0;  // how long it is at least, as far as the caller knows
     Reach reach = Reach::kAnywhere;
   };
   /// kCorrupt with pack and chunk named if no whole copy can be had, kIo where a remote that may

@@ -169,7 +169,8 @@ std::vector<PackInfo> PackStore::sealed_packs() const {
 }
 
 Result<std::shared_ptr<const DecodedSegment>> PackStore::State::read_here(const PackId& pack,
-                                                                          uint32_t segment) {
+                                                                          uint32_t segment,
+                                                                          Naming naming) {
   auto opened = reader(pack);
   if (!opened.ok()) {
     // Of a pack that is known kNotFound would say that the hint is stale.
