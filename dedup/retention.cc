@@ -11,7 +11,7 @@ namespace varve {
 namespace {
 
 constexpr Nanoseconds kHour = 3600LL * 1'000'000'000, kDay = 24 * kHour, kWeek = 7 * kDay;
-constexpr uint32_t kCountMax = 1'000'000;
+constexpr uint32_t kRuleCountMax = 1'000'000;
 constexpr Nanoseconds kWithinMax = 100 * 366 * kDay;
 constexpr int64_t kFromMondayTo1970 = 3;  // 1970 began on a Thursday
 
@@ -89,7 +89,7 @@ Result<void> parse_part(std::string_view part, RetentionRule& rule) {
   if (count == nullptr) return no_part(part);
   if (*count != 0) return twice;
   *count = take_number(value);
-  if (*count == 0 || *count > kCountMax || !value.empty()) return no_part(part);
+  if (*count == 0 || *count > kRuleCountMax || !value.empty()) return no_part(part);
   return {};
 }
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Goal: whatever happens to a remote and to who replicates to it, by chance and again and again, no snapshot is ever seen there that is not whole,
-# the site goes on, and afterwards both ends verify and have everything.
+# Goal: whatever happens to a remote and to who replicates to it and expires there, by chance and again and again, no snapshot is ever seen there
+# that is not whole, the site goes on, and afterwards both ends verify and have everything, but for what has expired at the remote.
 source "$(dirname "$0")/lib.sh"
 [ "$(id -u)" -eq 0 ] || fail "needs root"
-full && faults=1000 || faults=${VARVE_FAULTS:-14}
+full && faults=${VARVE_FAULTS:-1000} || faults=${VARVE_FAULTS:-17}
 RANDOM=$((seed % 32768))
 
 share=$scratch/share near=$scratch/near control=$scratch/control
@@ -32,6 +32,16 @@ disconnect() {
   end_share
   umount -i -l "$near"
 }
+
+# The clocks of all programs: wrong by so many seconds from now on. That of the boot never goes back.
+wall_ahead=0 boot_ahead=0
+set_clocks() {
+  python3 -c 'import struct, sys
+with open(sys.argv[1], "r+b") as file: file.write(struct.pack("=qq", int(sys.argv[2]), int(sys.argv[3])))' "$scratch/clock" "$wall_ahead" "$boot_ahead"
+}
+truncate -s 16 "$scratch/clock"
+export VARVE_SHIFTED_CLOCK=$scratch/clock
+[ -n "$sanitized" ] || export LD_PRELOAD=$VARVE_BIN/libshifted_clock.so
 
 days=0
 new_data() {
@@ -65,6 +75,7 @@ print(len(snapshots))
 sys.exit(not all(s["whole"] for s in snapshots))' "$scratch/inventory"
 }
 remote_is_whole() {
+  [ -e "$share/snapshots/$locked" ] || fail "the locked snapshot has gone"
   whole_snapshots >"$scratch/seen" || fail "a snapshot is seen at the remote that is not whole: $(cat "$scratch/inventory")"
   varve verify --no-key "$share" >"$scratch/verify" || fail "the remote: $(cat "$scratch/verify")"
 }
@@ -183,14 +194,47 @@ fault_old_drive() {
   [ -d "$scratch/drive" ] || (mkdir "$scratch/drive" && cd "$store" && cp -r store.json keys packs catalog lists snapshots "$scratch/drive")
   varve absorb "$scratch/drive" "$share" >"$scratch/out" 2>&1 || fail "absorb: $(cat "$scratch/out")"
 }
+fault_clock_jump() {  # under programs at work: the wall clock either way, years of it, and weeks of the other
+  replicate_beside; for_a_moment
+  wall_ahead=$(((RANDOM % 2 * 2 - 1) * RANDOM * 10000))
+  boot_ahead=$((boot_ahead + RANDOM * 100))
+  set_clocks
+  if [ $((RANDOM % 2)) -eq 0 ]; then expire_there; fi
+  ends_with
+}
+expire_there() {  # by the provider, beside whoever replicates
+  varve expire --no-key "$share" --keep "last $((RANDOM % 6 + 2)), within $((RANDOM % 30 + 1))h" --wait 0 >"$scratch/expired" 2>&1 || fail "expire: $(cat "$scratch/expired")"
+}
+fault_expiry() {
+  local runs
+  replicate_beside; for_a_moment
+  for ((runs = RANDOM % 3; runs >= 0; runs--)); do expire_there; done
+  ends_with
+}
+fault_expiry_killed() {
+  [ $((RANDOM % 2)) -eq 0 ] && replicate_beside || replicate_beside none
+  varve expire --no-key "$share" --keep 'last 2' --wait 0 >"$scratch/expired" 2>&1 &
+  local expirer=$!
+  sleep "0.0$((RANDOM % 10))"
+  kill -KILL "$expirer" 2>/dev/null || true
+  wait "$expirer" 2>/dev/null || true
+  flock -w 60 "$share/replica/expiry.lock" true || fail "a run of expiry is still at work"
+  ends_with
+  expire_there  # what was moved under the replicator comes back by the next run
+}
 fault_ledger_lost() { rm -f "$store"/local/replication/*/ledger; }
 
-kinds=(kill hang disconnect full errors slow power flip_on_the_way flip_at_rest partial_at_rest interrupted_cp rolled_back old_drive ledger_lost)
+kinds=(kill hang disconnect full errors slow power flip_on_the_way flip_at_rest partial_at_rest interrupted_cp rolled_back old_drive ledger_lost expiry expiry_killed)
+[ -n "$sanitized" ] || kinds+=(clock_jump)
 say "seed $seed: $faults faults"
 make_store
 mount_store
 mkdir "$mnt/set"
 new_data
+unmount_store
+locked=$(varve snapshots --json --passphrase-file "$pw" "$store" | python3 -c 'import json, sys; print(json.load(sys.stdin)["snapshots"][0]["hash"])')
+publish "$store" "$pw" lock "$locked" $(($(date +%s) + 100 * 365 * 86400))
+mount_store
 mount_share
 varve remote add "$store" far "$near" >/dev/null
 fault=none
@@ -207,6 +251,8 @@ for ((number = 1; number <= faults; number++)); do
     varve replicate "$store" --remote far >"$scratch/out" 2>&1 || complete --relist  # the visit that it shows was hit
   fi
   if [ "$fault" = interrupted_cp ] || [ $((RANDOM % 3)) -eq 0 ]; then complete; fi
+  # A replicator does not look at what nobody needs there any more.
+  if [ "$fault" = interrupted_cp ]; then varve verify --no-key "$share" >"$scratch/verify" 2>&1 || heal; fi
   remote_is_whole
 done
 fault="the end"
@@ -218,5 +264,16 @@ varve snapshot "$mnt/set" last >/dev/null
 complete
 varve restore --passphrase-file "$pw" "$share" set/last "$scratch/back" >/dev/null || fail "restore"
 must_equal "$scratch/original" "$scratch/back" "restored from the remote"
-[ "$(whole_snapshots)" -ge "$days" ] || fail "$(whole_snapshots) snapshots at the remote, not $days"
 unmount_store
+varve snapshots --json --passphrase-file "$pw" "$store" >"$scratch/snapshots"
+python3 -c 'import json, os, sys
+share, snapshots = sys.argv[1], json.load(open(sys.argv[2]))["snapshots"]
+expired = set()  # by the last word of the log on each
+with open(share + "/replica/log") as log:
+    for line in log:
+        words = line.split()
+        if words[2:3] == ["s"]: (expired.add if words[1] == "condemned" else expired.discard)(words[3])
+lost = [s["name"] for s in snapshots if s["hash"] not in expired and not os.path.exists(share + "/snapshots/" + s["hash"])]
+sys.exit("lost at the remote: " + " ".join(lost) if lost or len(snapshots) < int(sys.argv[3]) else 0)' "$share" "$scratch/snapshots" "$days" ||
+  fail "snapshots are missing"
+
