@@ -48,7 +48,8 @@ Result<RemoteConfig> read_remote(Storage& store, const std::string& name) {
                       {},
                       text_field(parsed, "added"),
                       text_field(parsed, "limit"),
-                      CatalogMode::kReplicated};
+                      CatalogMode::kReplicated,
+                      OnLinkLoss::kGoOn};
   if (version == parsed.end() || *version != kFormatVersion || !replica || remote.directory.empty())
     return senseless;
   remote.replica = *replica;
@@ -56,6 +57,11 @@ Result<RemoteConfig> read_remote(Storage& store, const std::string& name) {
     const Result<CatalogMode> catalog = parse_catalog_mode(text_field(parsed, "catalog"));
     if (!catalog.ok()) return senseless;
     remote.catalog = *catalog;
+  }
+  if (parsed.contains("on_link_loss")) {
+    const Result<OnLinkLoss> what = parse_on_link_loss(text_field(parsed, "on_link_loss"));
+    if (!what.ok()) return senseless;
+    remote.on_link_loss = *what;
   }
   return remote;
 }
@@ -97,6 +103,18 @@ Result<Place> nowhere() {
 }
 
 }  // namespace
+
+const char* name_of(OnLinkLoss what) {
+  return what == OnLinkLoss::kStop ? "stop" : "go-on";
+}
+
+Result<OnLinkLoss> parse_on_link_loss(const std::string& name) {
+  for (const OnLinkLoss what : {OnLinkLoss::kGoOn, OnLinkLoss::kStop}) {
+    if (name == name_of(what)) return what;
+  }
+  return Error(Errc::kInvalid,
+               "'" + name + "' is nothing to do when the line is lost: go-on or stop");
+}
 
 Result<void> check_remote_name(const std::string& name) {
   const auto fits = [](char c) {
@@ -146,7 +164,8 @@ Result<void> write_remote(Storage& store, const RemoteConfig& remote) {
                         {"replica_id", remote.replica.hex()},
                         {"added", remote.added},
                         {"limit", remote.limit},
-                        {"catalog", name_of(remote.catalog)}};
+                        {"catalog", name_of(remote.catalog)},
+                        {"on_link_loss", name_of(remote.on_link_loss)}};
   return write_whole(store, config_path(remote.name), as_bytes(content.dump(2) + "\n"));
 }
 
@@ -163,6 +182,10 @@ Result<void> remove_remote(Storage& store, const std::string& name) {
 
 std::string replication_folder(const ReplicaId& remote) {
   return "local/replication/" + remote.hex();
+}
+
+std::string replication_state_path(const ReplicaId& remote) {
+  return replication_folder(remote) + "/state.json";
 }
 
 std::string replication_ledger_path(const ReplicaId& remote) {

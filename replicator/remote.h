@@ -19,6 +19,9 @@
 
 namespace varve {
 
+/// What jobs that ask (link.h) do while the remote is not reached. The filesystem always goes on.
+enum class OnLinkLoss { kGoOn, kStop };
+
 struct RemoteConfig {
   std::string name;
   std::string directory;  // absolute
@@ -26,7 +29,12 @@ struct RemoteConfig {
   std::string added;  // UTC
   std::string limit;  // bandwidth, as limit.h reads it; empty: none
   CatalogMode catalog = CatalogMode::kReplicated;
+  OnLinkLoss on_link_loss = OnLinkLoss::kGoOn;
 };
+
+const char* name_of(OnLinkLoss what);
+/// kInvalid, naming those that there are.
+Result<OnLinkLoss> parse_on_link_loss(const std::string& name);
 
 /// Letters, digits, `-`, `_` and `.`, not at the front; at most 64: kInvalid otherwise.
 Result<void> check_remote_name(const std::string& name);
@@ -42,6 +50,8 @@ Result<void> remove_remote(Storage& store, const std::string& name);
 /// "local/replication/<replica id>": what is known of a remote; private, and can be made anew.
 std::string replication_folder(const ReplicaId& remote);
 std::string replication_ledger_path(const ReplicaId& remote);
+/// Where who replicates writes down how that stands.
+std::string replication_state_path(const ReplicaId& remote);
 
 /// A place that is about to become a remote of the store, or to take files of it: it has this
 /// store's files, or nothing at all. kForeign for another store's, kInvalid for anything else,

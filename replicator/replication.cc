@@ -27,10 +27,6 @@ std::string lock_path(const std::string& root, const RemoteConfig& remote) {
   return root + "/" + replication_folder(remote.replica) + "/lock";
 }
 
-std::string state_path(const RemoteConfig& remote) {
-  return replication_folder(remote.replica) + "/state.json";
-}
-
 /// Invalid if somebody else has it.
 Result<UniqueFd> try_lock(const std::string& path) {
   UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -363,7 +359,7 @@ Result<void> Replication::save_state() {
   const std::string text =
       saved.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   if (text == saved_) return {};
-  VARVE_TRY(write_whole(store_, state_path(remote_), as_bytes(text)));
+  VARVE_TRY(write_whole(store_, replication_state_path(remote_.replica), as_bytes(text)));
   saved_ = text;
   return {};
 }
@@ -379,7 +375,8 @@ Result<ReplicationStanding> replication_standing(const std::string& root, Storag
   CarriedHistory history;
   const Shipment::Route no_route{store, store, "", ledger.get()};
   standing.missing = VARVE_TRY(Pass::begin(no_route, config, history, remote.catalog))->figures();
-  const Result<Bytes> saved = read_whole(store, state_path(remote), kStateBytesMax);
+  const Result<Bytes> saved =
+      read_whole(store, replication_state_path(remote.replica), kStateBytesMax);
   if (saved.ok()) standing.saved_state = std::string(as_text(*saved));
   const UniqueFd lock(::open(lock_path(root, remote).c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
   standing.running =

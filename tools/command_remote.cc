@@ -19,7 +19,7 @@ namespace varve {
 namespace {
 
 struct RemoteOptions {
-  std::string store, name, directory, limit, catalog;
+  std::string store, name, directory, limit, catalog, on_link_loss;
   bool limit_given = false, same_disk = false, json = false, yes = false;
 };
 
@@ -61,6 +61,19 @@ Result<void> check_limit(const std::string& limit) {
   return {};
 }
 
+void add_link_loss_option(CLI::App* command, RemoteOptions& options) {
+  command
+      ->add_option("--on-link-loss", options.on_link_loss,
+                   "stop: jobs that ask (varve ready) wait while the remote is not reached. go-on: "
+                   "they do not")
+      ->type_name("WHAT");
+}
+
+/// What was asked for; `present` if nothing was.
+Result<OnLinkLoss> chosen_on_link_loss(const RemoteOptions& options, OnLinkLoss present) {
+  return options.on_link_loss.empty() ? present : parse_on_link_loss(options.on_link_loss);
+}
+
 void add_catalog_options(CLI::App* command, RemoteOptions& options) {
   command
       ->add_option("--catalog", options.catalog,
@@ -87,6 +100,7 @@ Result<CatalogMode> chosen_mode(const RemoteOptions& options, CatalogMode presen
 Result<void> add_remote(const RemoteOptions& options) {
   VARVE_TRY(check_remote_name(options.name));
   const CatalogMode mode = VARVE_TRY(chosen_mode(options, CatalogMode::kReplicated));
+  const OnLinkLoss on_link_loss = VARVE_TRY(chosen_on_link_loss(options, OnLinkLoss::kGoOn));
   VARVE_TRY(check_limit(options.limit));
   const OpenedStore store = VARVE_TRY(open_store(options.store));
   const std::vector<RemoteConfig> remotes = VARVE_TRY(list_remotes(*store.storage));
@@ -104,8 +118,9 @@ Result<void> add_remote(const RemoteOptions& options) {
     if (remote.replica == replica)
       return Error(Errc::kExists, directory + " is the remote '" + remote.name + "' already");
   }
-  VARVE_TRY(write_remote(*store.storage, {options.name, directory, replica,
-                                          utc_iso(system_clock().now()), options.limit, mode}));
+  VARVE_TRY(
+      write_remote(*store.storage, {options.name, directory, replica, utc_iso(system_clock().now()),
+                                    options.limit, mode, on_link_loss}));
   fmt::print("remote '{}': {} (replica {})\n", options.name, directory, replica.hex());
   return {};
 }
@@ -120,7 +135,8 @@ Result<void> list_them(const RemoteOptions& options) {
                    {"replica", remote.replica.hex()},
                    {"added", remote.added},
                    {"limit", remote.limit},
-                   {"catalog", name_of(remote.catalog)}});
+                   {"catalog", name_of(remote.catalog)},
+                   {"on_link_loss", name_of(remote.on_link_loss)}});
     rows.push_back({remote.name, remote.directory, remote.limit.empty() ? "-" : remote.limit,
                     name_of(remote.catalog), remote.added});
   }
@@ -138,6 +154,7 @@ Result<void> change_remote(const RemoteOptions& options) {
   const OpenedStore store = VARVE_TRY(open_store(options.store));
   RemoteConfig remote = VARVE_TRY(find_remote(*store.storage, options.name));
   remote.catalog = VARVE_TRY(chosen_mode(options, remote.catalog));
+  remote.on_link_loss = VARVE_TRY(chosen_on_link_loss(options, remote.on_link_loss));
   if (options.limit_given) {
     VARVE_TRY(check_limit(options.limit));
     remote.limit = options.limit;
@@ -191,6 +208,7 @@ void add_remote_command(CLI::App& app, int& exit_code) {
   add->add_option("--limit", options->limit, limit_help)->type_name("LIMIT");
   add->add_flag("--same-disk", options->same_disk, "It may lie on the disk that the store is on");
   add_catalog_options(add, *options);
+  add_link_loss_option(add, *options);
   run_as(add, options, exit_code, add_remote);
 
   CLI::App* list = command->add_subcommand("list", "List the remotes of a store");
@@ -199,13 +217,14 @@ void add_remote_command(CLI::App& app, int& exit_code) {
   run_as(list, options, exit_code, list_them);
 
   CLI::App* set = command->add_subcommand(
-      "set", "Change a remote's limit, catalog mode, or where it is mounted");
+      "set", "Change a remote's limit, catalog mode, what its loss stops, or where it is mounted");
   set->add_option("store", options->store, "STORE")->required();
   set->add_option("name", options->name, "NAME")->required();
   CLI::Option* limit = set->add_option("--limit", options->limit, limit_help + "; '' for none");
   limit->type_name("LIMIT");
   set->add_option("--directory", options->directory, "Where it is mounted now")->type_name("DIR");
   add_catalog_options(set, *options);
+  add_link_loss_option(set, *options);
   set->parse_complete_callback([options, limit] { options->limit_given = limit->count() > 0; });
   run_as(set, options, exit_code, change_remote);
 

@@ -86,6 +86,7 @@ Result<nlohmann::json> status_of_remote(const std::string& root, Storage& storag
   fields["name"] = remote.name;
   fields["directory"] = remote.directory;
   fields["catalog"] = name_of(remote.catalog);
+  fields["on_link_loss"] = name_of(remote.on_link_loss);
   fields["disaster_copy"] = remote.catalog == CatalogMode::kReplicated;
   fields["files_behind"] = standing.missing.files_left;
   fields["packs_behind"] = standing.missing.packs_left;

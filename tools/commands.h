@@ -25,5 +25,6 @@ void add_evict_command(CLI::App& app, int& exit_code);
 void add_promote_command(CLI::App& app, int& exit_code);
 void add_rejoin_command(CLI::App& app, int& exit_code);
 void add_expire_command(CLI::App& app, int& exit_code);
+void add_ready_command(CLI::App& app, int& exit_code);
 
 }  // namespace varve

@@ -82,6 +82,10 @@ cp --sparse=always "$scratch/drive.image" "$scratch/drive-of-yesterday.image"
 new_data 4
 refused 6 "is it mounted" varve replicate "$store" --remote drive
 [ -z "$(ls -A "$scratch/drive")" ] || fail "something was written under an empty mountpoint"
+varve ready "$store" || fail "nobody is to wait for the drive"
+varve remote set "$store" drive --on-link-loss stop
+refused 2 "remote 'drive' is not reached: .*is it mounted" varve ready "$store"
+refused 1 "go-on or stop" varve remote set "$store" drive --on-link-loss wait
 mount --bind "$scratch/a" "$scratch/drive"
 refused 5 "another place of this store" varve replicate "$store" --remote drive
 umount "$scratch/drive"
@@ -90,7 +94,12 @@ fallocate -l "$(df --output=avail -B1 "$scratch/drive" | tail -1)" "$scratch/dri
 refused 7 "No space left" varve replicate "$store" --remote drive
 varve verify --no-key "$scratch/drive" >/dev/null || fail "the full drive is not whole"
 rm "$scratch/drive/filler"
+refused 2 "No space left" varve ready "$store"
+varve ready --wait 600 "$store" &
+waits=$!
 replicate drive
+wait "$waits" || fail "a job that waits for the drive was not told that it is back"
+varve ready "$store" || fail "the drive is back, and jobs do not begin"
 equal "$(field complete)" True "complete with room again"
 umount "$scratch/drive"
 mount -o loop "$scratch/drive-of-yesterday.image" "$scratch/drive"
