@@ -58,7 +58,7 @@ Result<MachineTime> machine_time() {
     return Error(Errc::kIo, std::string("cannot read ") + kBootIdPath);
   timespec since{};
   ::clock_gettime(CLOCK_BOOTTIME, &since);
-  time.since_boot = since.tv_sec * 1'000'000'000LL + since.tv_nsec;
+  time.since_boot = since.tv_sec * kSecond + since.tv_nsec;
   return time;
 }
 

@@ -10,7 +10,7 @@
 namespace varve {
 namespace {
 
-constexpr Nanoseconds kHour = 3600LL * 1'000'000'000, kDay = 24 * kHour, kWeek = 7 * kDay;
+constexpr Nanoseconds kHour = 3600 * kSecond, kDay = 24 * kHour, kWeek = 7 * kDay;
 constexpr uint32_t kRuleCountMax = 1'000'000;
 constexpr Nanoseconds kWithinMax = 100 * 366 * kDay;
 constexpr int64_t kFromMondayTo1970 = 3;  // 1970 began on a Thursday

@@ -62,8 +62,8 @@ using AskMet = std::function<std::optional<Nanoseconds>(const StoreFile&)>;
 
 /// How long a list that no snapshot names is taken to be on its way in, and a snapshot that is
 /// forgotten everywhere stays.
-inline constexpr Nanoseconds kUnclaimedListGrace = 30LL * 24 * 3600 * 1'000'000'000;
-inline constexpr Nanoseconds kForgetGrace = 7LL * 24 * 3600 * 1'000'000'000;
+inline constexpr Nanoseconds kUnclaimedListGrace = 30 * 24 * 3600 * kSecond;
+inline constexpr Nanoseconds kForgetGrace = 7 * 24 * 3600 * kSecond;
 
 ExpiryPlan plan_expiry(const ExpiryView& view, const ExpiryTerms& terms, const AskMet& met);
 
