@@ -8,6 +8,8 @@
 #include "catalog/schema.h"
 #include "tests/catalog/checked_store.h"
 
+#include "dedup/quarantine.h"
+
 namespace varve {
 namespace {
 

@@ -113,7 +113,9 @@ TEST_F(ElsewhereWorld, ADamagedPackGoesToQuarantineAndAWholeOneTakesItsPlace) {
     damage(site.storage, at);
     EXPECT_TRUE(site.fetches(id, content)) << at;
     // Where the index alone is damaged the segment is read here all the same.
-    if (at != file.size() - 1) EXPECT_TRUE(is_whole_here()) << at;
+    if (at != file.size() - 1) {
+      EXPECT_TRUE(is_whole_here()) << at;
+    }
   }
   EXPECT_TRUE(
       site.storage.exists(std::string(kQuarantineFolder) + "/packs/" + info.hash.hex()).value());
@@ -215,7 +217,9 @@ TEST_F(ElsewhereWorld, ThePowerMayGoAtAnyMomentOfMending) {
     power.restore();
     disk->power_cut(effects);
     const Result<Bytes> here = read_whole(*disk, path, kPackBytes);
-    if (here.ok()) EXPECT_EQ(*here, file) << "after " << effects << " effects";
+    if (here.ok()) {
+      EXPECT_EQ(*here, file) << "after " << effects << " effects";
+    }
     look(*disk);
     EXPECT_TRUE(site.fetches(id, content)) << "after " << effects << " effects";
     EXPECT_EQ(*read_whole(*disk, path, kPackBytes), file);
