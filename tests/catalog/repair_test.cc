@@ -6,9 +6,8 @@
 #include <gmock/gmock.h>
 
 #include "catalog/schema.h"
-#include "tests/catalog/checked_store.h"
-
 #include "dedup/quarantine.h"
+#include "tests/catalog/checked_store.h"
 
 namespace varve {
 namespace {
