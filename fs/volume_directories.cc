@@ -5,8 +5,8 @@
 namespace varve {
 namespace {
 
-// About as many as the kernel asks for at once, which is a page: what does not fit is listed anew by
-// its next request.
+// About as many as the kernel asks for at once, which is a page: what does not fit is listed anew
+// by its next request.
 constexpr size_t kBatchNames = 128;
 constexpr size_t kBatchWithAttributes = 32;
 
