@@ -24,8 +24,6 @@
 namespace varve {
 namespace {
 
-using nlohmann::json;
-
 constexpr std::chrono::seconds kLookEvery{2};
 
 struct EvictCommand {
@@ -36,7 +34,7 @@ struct EvictCommand {
   bool json = false;
 };
 
-Result<json> evict_unmounted(const EvictCommand& command) {
+Result<nlohmann::json> evict_unmounted(const EvictCommand& command) {
   const AccessSecret secret = VARVE_TRY(read_access_secret(command.secret, command.path));
   RemotePlaces places(VARVE_TRY(open_posix_storage(command.path)), fetch_process_starter,
                       fetch_limits());
@@ -60,7 +58,7 @@ MountedPath store_of(const std::string& path) {
   return store;
 }
 
-Result<json> evict_once(const EvictCommand& command, const MountedPath& store) {
+Result<nlohmann::json> evict_once(const EvictCommand& command, const MountedPath& store) {
   if (store.control.empty()) return evict_unmounted(command);
   return call_daemon(store, evict_request_fields(command.request));
 }
@@ -72,12 +70,12 @@ Result<bool> is_replicating(const EvictCommand& command, const MountedPath& stor
   const RemoteConfig remote = VARVE_TRY(find_remote(*storage, command.request.remote));
   const ReplicationStanding standing =
       VARVE_TRY(replication_standing(store.store, *storage, config, remote));
-  const json state = json::parse(standing.saved_state, nullptr, false);
+  const nlohmann::json state = nlohmann::json::parse(standing.saved_state, nullptr, false);
   return standing.running && state.is_object() && !state.contains("stalled_since") &&
          !state.contains("error") && !state.contains("problems");
 }
 
-void add_to(json& sum, const json& figures) {
+void add_to(nlohmann::json& sum, const nlohmann::json& figures) {
   for (const char* name : {"packs", "bytes"})
     sum[name] = sum.value(name, uint64_t{0}) + figures.value(name, uint64_t{0});
   for (const auto& [name, value] : figures.items()) {
@@ -86,12 +84,12 @@ void add_to(json& sum, const json& figures) {
 }
 
 /// What waits for its hold is waited for as long as a replicator runs.
-Result<json> evict_all(EvictCommand command) {
+Result<nlohmann::json> evict_all(EvictCommand command) {
   const MountedPath store = store_of(command.path);
-  json sum = json::object();
+  nlohmann::json sum = nlohmann::json::object();
   ProgressLine line(!command.json);
   for (;;) {
-    const json figures = VARVE_TRY(evict_once(command, store));
+    const nlohmann::json figures = VARVE_TRY(evict_once(command, store));
     add_to(sum, figures);
     const bool waits = figures.value("waiting_packs", uint64_t{0}) > 0;
     if (!waits || command.request.dry_run || !VARVE_TRY(is_replicating(command, store))) return sum;
@@ -104,7 +102,7 @@ Result<json> evict_all(EvictCommand command) {
   }
 }
 
-void print(const EvictCommand& command, const json& figures) {
+void print(const EvictCommand& command, const nlohmann::json& figures) {
   const auto number = [&](const char* name) { return figures.value(name, uint64_t{0}); };
   fmt::print("{} packs ({}) {} evicted; {} holds them\n", number("packs"),
              human_bytes(number("bytes")), command.request.dry_run ? "can be" : "are",
@@ -156,7 +154,7 @@ void add_evict_command(CLI::App& app, int& exit_code) {
   command->callback([options, bytes, keep_free, &exit_code] {
     if (bytes->count() > 0) options->request.bytes = options->bytes;
     if (keep_free->count() > 0) options->request.keep_free = options->keep_free;
-    const Result<json> done = evict_all(*options);
+    const Result<nlohmann::json> done = evict_all(*options);
     if (!done.ok()) {
       exit_code = report_error(done.error());
       return;

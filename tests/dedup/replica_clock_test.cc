@@ -12,8 +12,8 @@
 namespace varve {
 namespace {
 
-constexpr Nanoseconds kDay = 24 * 3600 * kSecond;
-constexpr Nanoseconds kFiftyYears = 50 * 365 * kDay;
+constexpr Nanoseconds kOneDay = 24 * 3600 * kSecond;
+constexpr Nanoseconds kFiftyYears = 50 * 365 * kOneDay;
 
 /// A replica on a machine whose wall clock anybody may set, and what is published there.
 struct ReplicaClockTest : testing::Test {
@@ -42,8 +42,8 @@ struct ReplicaClockTest : testing::Test {
 
 TEST_F(ReplicaClockTest, ItMovesWithTimeSinceBoot) {
   EXPECT_EQ(run(), start);
-  clock.advance(3 * kDay);
-  EXPECT_EQ(run(), start + 3 * kDay);
+  clock.advance(3 * kOneDay);
+  EXPECT_EQ(run(), start + 3 * kOneDay);
 }
 
 TEST_F(ReplicaClockTest, JumpsOfTheWallClockMoveNothing) {
@@ -51,36 +51,36 @@ TEST_F(ReplicaClockTest, JumpsOfTheWallClockMoveNothing) {
   for (const Nanoseconds jump : {kFiftyYears, -kFiftyYears}) {
     clock.set_wall(start + jump);
     const Nanoseconds before = run();
-    clock.advance(kDay);
-    EXPECT_EQ(run(), before + kDay);
+    clock.advance(kOneDay);
+    EXPECT_EQ(run(), before + kOneDay);
   }
 }
 
 TEST_F(ReplicaClockTest, OverADowntimeItTakesTheLesserOfWallClockAndWhatWasPublished) {
   run();
-  reboot(10 * kDay);
+  reboot(10 * kOneDay);
   EXPECT_EQ(run(), start) << "nobody confirms that time has passed";
   publish();
-  reboot(2 * kDay);
-  EXPECT_EQ(run(), start + 10 * kDay) << "so far it is confirmed";
+  reboot(2 * kOneDay);
+  EXPECT_EQ(run(), start + 10 * kOneDay) << "so far it is confirmed";
   publish();
-  clock.set_wall(start + 11 * kDay);
+  clock.set_wall(start + 11 * kOneDay);
   reboot(0);
-  EXPECT_EQ(run(), start + 11 * kDay) << "the wall clock is the lesser";
+  EXPECT_EQ(run(), start + 11 * kOneDay) << "the wall clock is the lesser";
 }
 
 TEST_F(ReplicaClockTest, JumpsOverADowntimeMoveItNoFurtherThanIsConfirmed) {
   run();
-  clock.advance(kDay);
+  clock.advance(kOneDay);
   publish();
   clock.set_wall(start + kFiftyYears);
-  reboot(kDay);
-  EXPECT_EQ(run(), start + kDay);
+  reboot(kOneDay);
+  EXPECT_EQ(run(), start + kOneDay);
   clock.set_wall(start - kFiftyYears);
-  reboot(kDay);
-  EXPECT_EQ(run(), start + kDay) << "longer perhaps, never shorter";
-  clock.advance(kDay);
-  EXPECT_EQ(run(), start + 2 * kDay);
+  reboot(kOneDay);
+  EXPECT_EQ(run(), start + kOneDay) << "longer perhaps, never shorter";
+  clock.advance(kOneDay);
+  EXPECT_EQ(run(), start + 2 * kOneDay);
 }
 
 TEST_F(ReplicaClockTest, WhatWasPublishedBeforeConfirmsNothingLater) {
@@ -88,17 +88,17 @@ TEST_F(ReplicaClockTest, WhatWasPublishedBeforeConfirmsNothingLater) {
   published.push_back({2, start + kFiftyYears});
   EXPECT_EQ(run(), start);
   clock.set_wall(start + kFiftyYears);
-  reboot(kDay);
+  reboot(kOneDay);
   EXPECT_EQ(run(), start) << "it lay here already";
 }
 
 TEST_F(ReplicaClockTest, TwoMachinesInTurnCountNoTimeTwice) {
   run();
-  const MachineTime other{clock.now(), "other", 100 * kDay};
+  const MachineTime other{clock.now(), "other", 100 * kOneDay};
   state = advance_replica_clock(state, other, published);
   EXPECT_EQ(state->time, start) << "what it ran before is no time that has passed since";
-  state = advance_replica_clock(state, {other.wall, "other", 101 * kDay}, published);
-  EXPECT_EQ(state->time, start + kDay);
+  state = advance_replica_clock(state, {other.wall, "other", 101 * kOneDay}, published);
+  EXPECT_EQ(state->time, start + kOneDay);
 }
 
 TEST_F(ReplicaClockTest, ANewClockBeginsAtTheLesser) {
