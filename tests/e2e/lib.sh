@@ -64,15 +64,19 @@ mount_store() {
   fail "mount.varve did not mount within a minute"
 }
 
-# The daemon has put everything into the store's files when it has ended.
-unmount_store() {
+# A program that has ended may let go of its files a moment later (asynchronous I/O).
+umount_soon() {
   local tries
-  # A program that has ended may let go of its files a moment later (asynchronous I/O).
   for ((tries = 0; tries < 100; tries++)); do
-    umount -i "$mnt" 2>/dev/null && break
+    umount -i "$mnt" 2>/dev/null && return
     sleep 0.1
   done
-  [ "$tries" -lt 100 ] || umount -i "$mnt" || fail "umount"
+  umount -i "$mnt" || fail "umount"
+}
+
+# The daemon has put everything into the store's files when it has ended.
+unmount_store() {
+  umount_soon
   wait "$daemon" || { tail -20 "$scratch/log"; fail "mount.varve ended with status $?"; }
 }
 

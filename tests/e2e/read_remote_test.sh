@@ -13,7 +13,7 @@ refused() {  # refused TEXT COMMAND...: fails in one line that says so
 }
 mount_reading() { mount.varve "$remote" "$mnt" -o "ro,local=$1,passphrase_file=$pw"; }
 end_reading() {
-  umount -i "$mnt" || fail "umount of a read-only mount"
+  umount_soon
   flock -w 60 "$1/lock" true || fail "the daemon of a read-only mount does not end"
 }
 all_of() { (cd "$1" && { find . -printf '%p %y %s %T@ %m\n' | sort; find . -type f | sort | xargs -d '\n' sha256sum; }); }
