@@ -205,9 +205,38 @@ Result<SnapshotInfo> History::publish_snapshot(const NewSnapshot& snapshot) {
   return info;
 }
 
+namespace {
+
+/// The lists of those that the statements release.
+std::vector<FileHash> lists_let_go(const std::vector<HoldInForce>& holds,
+                                   const std::vector<Statement>& statements) {
+  std::vector<FileHash> lists;
+  for (const Statement& statement : statements) {
+    if (statement.type != StatementType::kHold) continue;
+    const Result<Hold> released = decode_hold(statement);
+    if (!released.ok() || released->held) continue;
+    for (const HoldInForce& one : holds) {
+      if (one.hold.id != released->id) continue;
+      lists.insert(lists.end(), one.hold.lists.begin(), one.hold.lists.end());
+    }
+  }
+  return lists;
+}
+
+}  // namespace
+
 Result<void> History::publish_record(const std::vector<Statement>& statements) {
+  std::function<std::vector<FileHash>()> keep;
+  {
+    std::lock_guard lock(state_->mutex);
+    if (!lists_let_go(state_->holds(), statements).empty()) keep = state_->keep_lists;
+  }
+  const std::vector<FileHash> kept = keep ? keep() : std::vector<FileHash>();
+
   std::lock_guard lock(state_->mutex);
+  std::vector<FileHash> let_go = lists_let_go(state_->holds(), statements);
   VARVE_TRY(state_->publish_statements(statements));
+  if (!let_go.empty()) state_->tidy_lists(std::move(let_go), kept);
   state_->publish_base_if_due();
   return {};
 }

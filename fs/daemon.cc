@@ -73,14 +73,20 @@ std::map<std::string, ControlHandler> control_handlers(Volume& volume, Status& s
     VARVE_TRY(volume.drop_snapshot(set, name));
     return json();
   };
-  handlers["evict"] = [&, remotes,
-                       one = std::make_shared<std::mutex>()](const json& fields) -> Result<json> {
+  const auto one = std::make_shared<std::mutex>();  // eviction or release at a time
+  handlers["evict"] = [&, remotes, one](const json& fields) -> Result<json> {
     const EvictRequest request = VARVE_TRY(evict_request_of(fields));
     VARVE_TRY(volume.check_history_writable());
     if (remotes == nullptr) return Error(Errc::kUnsupported, "this mount reads no remotes");
     std::lock_guard lock(*one);
     const FilesAt files_at = [remotes](const std::string& name) { return remotes->files_at(name); };
     return evict_fields(VARVE_TRY(evict(working_copy, files_at, request)));
+  };
+  handlers["release"] = [&, one](const json& fields) -> Result<json> {
+    const EvictRequest request = VARVE_TRY(evict_request_of(fields));
+    VARVE_TRY(volume.check_history_writable());
+    std::lock_guard lock(*one);
+    return release_fields(VARVE_TRY(release_holds(working_copy, request.remote, request.dry_run)));
   };
   return handlers;
 }

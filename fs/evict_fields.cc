@@ -45,4 +45,12 @@ json evict_fields(const EvictFigures& figures) {
           {"lost_packs", figures.lost_packs}};
 }
 
+json release_fields(const ReleaseFigures& figures) {
+  return {{"holds", figures.holds},
+          {"packs", figures.packs},
+          {"bytes", figures.bytes},
+          {"kept_holds", figures.kept_holds},
+          {"away_packs", figures.away_packs}};
+}
+
 }  // namespace varve

@@ -4,6 +4,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "fs/evict.h"
+#include "fs/release_holds.h"
 
 namespace varve {
 
@@ -11,5 +12,6 @@ nlohmann::json evict_request_fields(const EvictRequest& request);
 /// kInvalid if it makes no sense.
 Result<EvictRequest> evict_request_of(const nlohmann::json& fields);
 nlohmann::json evict_fields(const EvictFigures& figures);
+nlohmann::json release_fields(const ReleaseFigures& figures);
 
 }  // namespace varve

@@ -31,8 +31,17 @@ struct EvictCommand {
   EvictRequest request;
   uint64_t bytes = 0, keep_free = 0;
   SecretSource secret;
+  bool release = false;  // holds, in place of evicting
   bool json = false;
 };
+
+Result<nlohmann::json> run_unmounted(const EvictCommand& command, WorkingCopy& copy,
+                                     const FilesAt& files_at) {
+  const EvictRequest& request = command.request;
+  if (command.release)
+    return release_fields(VARVE_TRY(release_holds(copy, request.remote, request.dry_run)));
+  return evict_fields(VARVE_TRY(evict(copy, files_at, request)));
+}
 
 Result<nlohmann::json> evict_unmounted(const EvictCommand& command) {
   const AccessSecret secret = VARVE_TRY(read_access_secret(command.secret, command.path));
@@ -43,10 +52,10 @@ Result<nlohmann::json> evict_unmounted(const EvictCommand& command) {
   how.elsewhere = &places;
   const auto copy = VARVE_TRY(WorkingCopy::open(command.path, secret, how, metrics));
   const FilesAt files_at = [&](const std::string& name) { return places.files_at(name); };
-  const Result<EvictFigures> done = evict(*copy, files_at, command.request);
+  Result<nlohmann::json> done = run_unmounted(command, *copy, files_at);
   places.stop();
   VARVE_TRY(copy->finish([](const Snapshotter::Moment& moment) { return moment(); }));
-  return evict_fields(VARVE_TRY(Result<EvictFigures>(done)));
+  return done;
 }
 
 /// The store's directory, and its daemon's socket if it is mounted.
@@ -60,7 +69,9 @@ MountedPath store_of(const std::string& path) {
 
 Result<nlohmann::json> evict_once(const EvictCommand& command, const MountedPath& store) {
   if (store.control.empty()) return evict_unmounted(command);
-  return call_daemon(store, evict_request_fields(command.request));
+  nlohmann::json fields = evict_request_fields(command.request);
+  if (command.release) fields["command"] = "release";
+  return call_daemon(store, fields);
 }
 
 /// Whether somebody is about to bring the hold to the remote, and nothing is in the way.
@@ -102,7 +113,21 @@ Result<nlohmann::json> evict_all(EvictCommand command) {
   }
 }
 
+void print_release(const EvictCommand& command, const nlohmann::json& figures) {
+  const auto number = [&](const char* name) { return figures.value(name, uint64_t{0}); };
+  fmt::print("{} holds of {} packs ({}) at {} {} released\n", number("holds"), number("packs"),
+             human_bytes(number("bytes")), command.request.remote,
+             command.request.dry_run ? "can be" : "are");
+  if (number("kept_holds") > 0) {
+    fmt::print(
+        "{} holds stay: {} of their packs are not here, or not whole (varve heal STORE --from {} "
+        "--evicted brings them)\n",
+        number("kept_holds"), number("away_packs"), command.request.remote);
+  }
+}
+
 void print(const EvictCommand& command, const nlohmann::json& figures) {
+  if (command.release) return print_release(command, figures);
   const auto number = [&](const char* name) { return figures.value(name, uint64_t{0}); };
   fmt::print("{} packs ({}) {} evicted; {} holds them\n", number("packs"),
              human_bytes(number("bytes")), command.request.dry_run ? "can be" : "are",
@@ -142,11 +167,18 @@ void add_evict_command(CLI::App& app, int& exit_code) {
                         ->transform(CLI::AsSizeValue(false));
   bytes->excludes(keep_free);
   command->add_flag("--dry-run", options->request.dry_run, "Change nothing, say what would go");
+  command
+      ->add_flag("--release", options->release,
+                 "Evict nothing: release the holds there whose packs are all here again")
+      ->excludes(bytes)
+      ->excludes(keep_free);
   command->add_flag("--json", options->json, "Print JSON");
   add_secret_options(*command, options->secret);
   command->footer(
       "Examples: varve evict /mnt/b --remote offsite --keep-free 50G\n"
       "          varve evict --passphrase-file pw /srv/store --remote offsite --dry-run\n"
+      "          varve heal /srv/store --from offsite --evicted && varve evict /mnt/b --remote "
+      "offsite --release\n"
       "The oldest go first. A pack goes once a hold for it lies at the remote: the first run "
       "publishes it,\nvarve replicate brings it there, and a second run evicts (or this one, "
       "while varve replicate --watch runs).\nWhat is evicted is at the remote alone: reading it "

@@ -106,8 +106,19 @@ cmp "$scratch/four" "$mnt/set/more" || fail "a reference to what is evicted"
 say "brought back"
 varve heal "$store" --from far >"$scratch/out" 2>&1 || fail "heal: $(cat "$scratch/out")"
 [ "$(data_packs)" -le 3 ] || fail "heal brings back what is evicted"
+evict "$mnt" --release
+equal "$(field holds)" 0 "holds released while packs are evicted"
+[ "$(field kept_holds)" -ge 1 ] || fail "$(cat "$scratch/json")"
 varve heal "$store" --from far --evicted >"$scratch/out" 2>&1 || fail "heal --evicted: $(cat "$scratch/out")"
 [ "$(data_packs)" -ge "$before" ] || fail "heal --evicted does not bring all back: $(cat "$scratch/out")"
+evict "$mnt" --release
+[ "$(field holds)" -ge 1 ] || fail "no hold is released: $(cat "$scratch/json")"
+equal "$(field kept_holds)" 0 "holds that stay"
+replicate
+evict "$mnt" --release
+equal "$(field holds)" 0 "holds released twice"
+evict "$mnt"
+equal "$(field packs)" 0 "packs that went without a hold"
 unmount_store
 umount "$scratch/near"
 clean "brought back"

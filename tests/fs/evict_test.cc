@@ -6,6 +6,8 @@
 #include <gmock/gmock.h>
 
 #include "catalog/checker.h"
+#include "fs/release_holds.h"
+#include "replicator/heal.h"
 #include "replicator/holding_remotes.h"
 #include "tests/catalog/store_world.h"
 #include "tests/replicator/replication_world.h"
@@ -103,6 +105,18 @@ struct EvictTest : StoreWorld, testing::Test {
     do_evict();
     replicate();
   }
+  void bring_back() {
+    const auto healed =
+        heal(*machine->disk, *remote, "sender", HealLook::kLengths, {}, HealEvicted::kBring);
+    ASSERT_TRUE(healed.ok()) << healed.error().message();
+    ASSERT_TRUE(healed->unhealed.empty()) << healed->unhealed.front();
+  }
+  ReleaseFigures do_release(bool dry_run = false) {
+    const Result<ReleaseFigures> done = release_holds(*copy, "far", dry_run);
+    EXPECT_TRUE(done.ok()) << done.error().message();
+    return done.ok() ? *done : ReleaseFigures();
+  }
+  bool is_held() { return !copy->history().holds().empty(); }
   std::vector<std::string> data_packs() {
     std::vector<std::string> paths;
     for (const StoreFile& file : list_store_files(*machine->disk).value().files) {
@@ -264,6 +278,80 @@ TEST_F(EvictTest, ThePowerMayGoAtAnyMoment) {
       if (!was_cut) break;
     }
   }
+}
+
+TEST_F(EvictTest, AHoldIsReleasedWhenAllItsPacksAreHereAgain) {
+  hold_all();
+  do_evict(1);
+  ReleaseFigures figures = do_release();
+  EXPECT_EQ(figures.holds, 0u) << "one of them is there alone";
+  EXPECT_EQ(figures.kept_holds, 1u);
+  EXPECT_EQ(figures.away_packs, 1u);
+  ASSERT_TRUE(is_held());
+  bring_back();
+  figures = do_release(true);
+  EXPECT_EQ(figures.holds, 1u);
+  ASSERT_TRUE(is_held()) << "a dry run publishes nothing";
+  const FileHash list = copy->history().holds().front().hold.lists.front();
+  figures = do_release();
+  EXPECT_EQ(figures.holds, 1u);
+  EXPECT_EQ(figures.packs, kFiles);
+  EXPECT_EQ(figures.kept_holds, 0u);
+  EXPECT_FALSE(is_held());
+  EXPECT_FALSE(machine->disk->exists(path_of({FileClass::kList, list})).value());
+  close();
+  open_here();
+  EXPECT_FALSE(is_held()) << "after the next mount";
+  place.answers = false;
+  expect_all_readable("without the remote");
+  expect_undamaged("released");
+  place.answers = true;
+  replicate();
+  EXPECT_EQ(do_evict().newly_held_packs, kFiles) << "nothing goes without a new hold";
+  EXPECT_EQ(data_packs().size(), kFiles);
+}
+
+TEST_F(EvictTest, AHoldOfWhatIsDamagedHereStays) {
+  hold_all();
+  const std::string path = data_packs().front();
+  Bytes bytes = read_whole(*machine->disk, path, kPackBytes).value();
+  bytes[bytes.size() / 2] ^= 1;
+  ASSERT_TRUE(machine->disk->unlink(path).ok());
+  ASSERT_TRUE(write_whole(*machine->disk, path, bytes).ok());
+  const ReleaseFigures figures = do_release();
+  EXPECT_EQ(figures.holds, 0u);
+  EXPECT_EQ(figures.away_packs, 1u);
+  EXPECT_TRUE(is_held());
+}
+
+TEST_F(EvictTest, ThePowerMayGoWhileAHoldIsReleased) {
+  hold_all();
+  do_evict();
+  bring_back();
+  copy.reset();
+  const std::unique_ptr<SimulatedMachine> start = machine->copy(1);
+  bool was_held = false, was_released = false;
+  for (uint64_t effects = 0;; effects++) {
+    copy.reset();
+    machine = start->copy(effects + 1);
+    open_here();
+    machine->power.stop_after(effects);
+    (void)release_holds(*copy, "far", false).ok();
+    const bool was_cut = machine->power.is_off();
+    copy.reset();
+    machine->cut_power(effects);
+    open_here();
+    const std::string when = std::to_string(effects) + " effects";
+    (is_held() ? was_held : was_released) = true;
+    EXPECT_EQ(data_packs().size(), kFiles) << when;
+    expect_all_readable(when);
+    expect_undamaged(when);
+    do_release();
+    EXPECT_FALSE(is_held()) << when;
+    if (!was_cut) break;
+  }
+  EXPECT_TRUE(was_held);
+  EXPECT_TRUE(was_released);
 }
 
 }  // namespace
