@@ -98,18 +98,18 @@ Bytes additional_data(const AccessSlot& slot, const SlotBinding& binding) {
 }
 
 /// Puts `generation_key` into a slot whose public key is set.
-void wrap(AccessSlot& slot, const Secret& generation_key, const SlotBinding& binding,
-          Random& random) {
+Result<void> wrap(AccessSlot& slot, const Secret& generation_key, const SlotBinding& binding,
+                  Random& random) {
   Secret ephemeral(kKeyBytes);
   random.fill(ephemeral.span());
   const Pkey own = exchange_key(ephemeral);
   slot.ephemeral_key = exchange_public_key(own.get());
-  const Result<Secret> shared = exchange(own.get(), slot.public_key);
-  require_crypto(shared.ok(), "X25519 with a key of our own");
-  const Bytes wrapped = seal_once(wrapping_key(*shared, slot, binding.store),
+  const Secret shared = VARVE_TRY(exchange(own.get(), slot.public_key));
+  const Bytes wrapped = seal_once(wrapping_key(shared, slot, binding.store),
                                   additional_data(slot, binding), generation_key.view());
   require_crypto(wrapped.size() == slot.wrapped_key.size(), "a generation key's length");
   std::copy(wrapped.begin(), wrapped.end(), slot.wrapped_key.begin());
+  return {};
 }
 
 }  // namespace
@@ -127,7 +127,13 @@ AccessSlot make_slot(const AccessSecret& secret, const Secret& generation_key,
   random.fill(slot.salt);
   slot.public_key =
       exchange_public_key(exchange_key(slot_private_key(slot, secret.bytes.view())).get());
-  wrap(slot, generation_key, binding, random);
+  require_crypto(wrap(slot, generation_key, binding, random).ok(), "X25519 with a key of our own");
+  return slot;
+}
+
+Result<AccessSlot> reseal_slot(AccessSlot slot, const Secret& generation_key,
+                               const SlotBinding& binding, Random& random) {
+  VARVE_TRY(wrap(slot, generation_key, binding, random));
   return slot;
 }
 

@@ -26,6 +26,11 @@ struct SlotBinding {
 AccessSlot make_slot(const AccessSecret& secret, const Secret& generation_key,
                      const SlotBinding& binding, Random& random);
 
+/// The slot of the same secret, which is not needed, holding another generation's key.
+/// kAuthentication if the slot's public key protects nothing.
+Result<AccessSlot> reseal_slot(AccessSlot slot, const Secret& generation_key,
+                               const SlotBinding& binding, Random& random);
+
 /// The generation key. kWrongPassphrase if the slot is of another kind or secret; kAuthentication
 /// if the secret is the slot's and what the slot holds is not whole.
 Result<Secret> open_slot(const AccessSlot& slot, const AccessSecret& secret,

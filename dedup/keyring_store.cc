@@ -4,10 +4,10 @@
 #include <optional>
 
 #include "dedup/access_folder.h"
+#include "dedup/access_keyring.h"
 #include "dedup/access_slot.h"
 #include "dedup/base/checksum.h"
 #include "dedup/base/log.h"
-#include "dedup/crypto_check.h"
 #include "dedup/keyring.h"
 
 namespace varve {
@@ -15,110 +15,6 @@ namespace {
 
 constexpr const char* kDirectories[] = {"keys",      "packs",   "catalog", "lists",
                                         "snapshots", "records", "replica", "local"};
-
-/// Appends to secret memory of a size that is known beforehand, so that no copy is left behind.
-class SecretWriter {
- public:
-  explicit SecretWriter(size_t size) : memory_(size) {}
-  SecretWriter& raw(ByteView bytes) {
-    require_crypto(at_ + bytes.size() <= memory_.size(), "a keyring's length");
-    std::copy(bytes.begin(), bytes.end(), memory_.span().begin() + static_cast<ptrdiff_t>(at_));
-    at_ += bytes.size();
-    return *this;
-  }
-  Secret take() { return std::move(memory_); }
-
- private:
-  Secret memory_;
-  size_t at_ = 0;
-};
-
-Secret encode_keyring(const Keyring& keyring, const FileHash& config_hash) {
-  const size_t count = keyring.epochs().size();
-  SecretWriter out(StoreId::kSize + FileHash::kSize + kKeyBytes + 2 +
-                   count * (EpochId::kSize + kKeyBytes));
-  const uint8_t count_bytes[] = {static_cast<uint8_t>(count), static_cast<uint8_t>(count >> 8)};
-  out.raw(keyring.store_id().view()).raw(config_hash.view());
-  out.raw(keyring.dedup_secret().view()).raw(count_bytes);
-  for (const Keyring::Epoch& epoch : keyring.epochs()) {
-    out.raw(epoch.id.view()).raw(epoch.key.view());
-  }
-  return out.take();
-}
-
-struct DecodedKeyring {
-  FileHash config_hash;
-  Keyring keyring;
-};
-
-/// The keyring, if its epochs are those that the generation lists, in its order, and each key gives
-/// the public key there.
-Result<DecodedKeyring> decode_keyring(ByteView plain, const AccessGeneration& generation) {
-  Decoder in(plain);
-  if (in.id<StoreId>() != generation.store) in.fail();
-  const FileHash config_hash = in.id<FileHash>();
-  Secret dedup_secret = Secret::copy_of(in.raw(kKeyBytes));
-  if (in.u16() != generation.epochs.size()) in.fail();
-  std::vector<Keyring::Epoch> epochs;
-  for (const EpochEntry& entry : generation.epochs) {
-    const EpochId id = in.id<EpochId>();
-    Secret key = Secret::copy_of(in.raw(kKeyBytes));
-    if (in.failed() || id != entry.id ||
-        signing_public_key(signing_seed(generation.store, key)) != entry.public_key) {
-      return Error(Errc::kCorrupt, "a keyring does not fit its generation of access");
-    }
-    epochs.push_back({id, std::move(key), entry.public_key});
-  }
-  VARVE_TRY(in.finish("keyring"));
-  return DecodedKeyring{config_hash,
-                        Keyring(generation.store, std::move(dedup_secret), std::move(epochs))};
-}
-
-Result<DecodedKeyring> unseal_keyring(const AccessGeneration& generation, const Secret& key) {
-  if (generation.sealed_keyring.size() < kTagBytes) {
-    return Error(Errc::kCorrupt, "a generation of access without a keyring");
-  }
-  Secret plain(generation.sealed_keyring.size() - kTagBytes);
-  VARVE_TRY(Sealer(key).open(0, encode_generation_head(generation), generation.sealed_keyring,
-                             plain.span()));
-  return decode_keyring(plain.view(), generation);
-}
-
-/// kWrongPassphrase if no slot is the secret's.
-Result<DecodedKeyring> open_generation(const AccessGeneration& generation,
-                                       const AccessSecret& secret) {
-  for (const AccessSlot& slot : generation.slots) {
-    Result<Secret> key = open_slot(slot, secret, {generation.store, generation.number});
-    if (key.ok()) return unseal_keyring(generation, *key);
-    if (key.error().code() != Errc::kWrongPassphrase) return std::move(key).error();
-  }
-  return Errc::kWrongPassphrase;
-}
-
-/// Two sites may each have added an epoch: whoever opens both generations has all of them. The
-/// first one's current epoch stays current.
-Result<Keyring> merge(Keyring first, const Keyring& other) {
-  if (!std::ranges::equal(first.dedup_secret().view(), other.dedup_secret().view())) {
-    return Error(Errc::kCorrupt, "two generations of access hold different keys");
-  }
-  std::vector<Keyring::Epoch> epochs;
-  auto add = [&](const Keyring::Epoch& epoch) {
-    const bool known = std::any_of(epochs.begin(), epochs.end(),
-                                   [&](const Keyring::Epoch& e) { return e.id == epoch.id; });
-    if (!known) epochs.push_back({epoch.id, Secret::copy_of(epoch.key.view()), epoch.public_key});
-  };
-  for (const Keyring::Epoch& epoch : other.epochs()) {
-    if (epoch.id != first.current().id) add(epoch);
-  }
-  for (const Keyring::Epoch& epoch : first.epochs()) add(epoch);
-  return Keyring(first.store_id(), Secret::copy_of(first.dedup_secret().view()), std::move(epochs));
-}
-
-Secret random_key(Random& random) {
-  Secret key(kKeyBytes);
-  random.fill(key.span());
-  return key;
-}
 
 Keyring make_keyring(Random& random) {
   const StoreId store = random.id<StoreId>();
@@ -156,6 +52,18 @@ Result<void> check_secrets(const std::vector<AccessSecret>& secrets) {
     if (secret.bytes.size() == 0) return Error(Errc::kInvalid, "a secret must not be empty");
   }
   return {};
+}
+
+/// Whether `secret` opened a generation that is superseded and still here.
+Result<bool> was_revoked(Storage& storage, const StoreConfig& config, const AccessSecret& secret) {
+  for (const FileHash& hash : VARVE_TRY(read_superseded_generations(storage, config))) {
+    const Result<Bytes> bytes =
+        read_whole(storage, std::string(kKeysDirectory) + "/" + hash.hex(), kGenerationBytesMax);
+    if (!bytes.ok() || sha256(*bytes) != hash) continue;
+    const Result<AccessGeneration> generation = decode_generation(*bytes);
+    if (generation.ok() && open_generation(*generation, secret).ok()) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -217,13 +125,18 @@ Result<Keyring> open_keyring(Storage& storage, const StoreConfig& config,
           "store.json is not the one that the keys were made with; it is the same at every "
           "replica of the store: copy it from one, or from where it was kept");
     } else if (keyring) {
-      keyring = VARVE_TRY(merge(std::move(*keyring), opened->keyring));
+      keyring = VARVE_TRY(merge_keyrings(*keyring, opened->keyring));
     } else {
       keyring = std::move(opened->keyring);
     }
   }
   if (keyring) return std::move(*keyring);
   if (damage) return Error(Errc::kCorrupt, "no generation of access is whole");
+  if (VARVE_TRY(was_revoked(storage, config, secret))) {
+    return Error(Errc::kWrongPassphrase,
+                 "this passphrase or key was revoked: it opened the store before its keys were "
+                 "changed");
+  }
   return Error(Errc::kWrongPassphrase, secret.kind == AccessSecret::Kind::kPassphrase
                                            ? "wrong passphrase"
                                            : "the key does not open this store");
