@@ -26,5 +26,6 @@ void add_promote_command(CLI::App& app, int& exit_code);
 void add_rejoin_command(CLI::App& app, int& exit_code);
 void add_expire_command(CLI::App& app, int& exit_code);
 void add_ready_command(CLI::App& app, int& exit_code);
+void add_key_command(CLI::App& app, int& exit_code);
 
 }  // namespace varve

@@ -118,7 +118,10 @@ Result<AccessSecret> read_access_secret(const SecretSource& source, const std::s
 
 Result<AccessSecret> read_new_passphrase(const std::string& passphrase_file) {
   const std::string file = passphrase_file.empty() ? file_from_environment() : passphrase_file;
-  if (!file.empty()) return passphrase_from_file(file);
+  return file.empty() ? ask_new_passphrase() : passphrase_from_file(file);
+}
+
+Result<AccessSecret> ask_new_passphrase() {
   if (!on_terminal()) return nobody_to_ask();
   Secret first = VARVE_TRY(ask_secret("New passphrase: "));
   const Secret second = VARVE_TRY(ask_secret("The same again: "));

@@ -28,6 +28,9 @@ Result<AccessSecret> read_access_secret(const SecretSource& source, const std::s
 /// The passphrase of a new store: from the file, or asked for twice on the terminal.
 Result<AccessSecret> read_new_passphrase(const std::string& passphrase_file);
 
+/// A passphrase that is asked for twice on the terminal; kInvalid if there is none to ask on.
+Result<AccessSecret> ask_new_passphrase();
+
 /// A whole file of at most 1 MiB, as it is; warns if others may read it.
 Result<Secret> read_secret_file(const std::string& path);
 
