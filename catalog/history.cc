@@ -11,13 +11,6 @@ namespace varve {
 
 // The state's own questions.
 
-bool History::State::is_locked(const FileHash& snapshot) const {
-  const auto lock = in_force.find(lock_subject(snapshot));
-  if (lock == in_force.end()) return false;
-  const Result<int64_t> until = lock_until(lock->second.statement);
-  return until.ok() && *until > clock.now() / 1'000'000'000;
-}
-
 bool History::State::is_dropped(const FileHash& snapshot) const {
   if (is_locked(snapshot)) return false;
   if (in_force.contains(forget_subject(snapshot))) return true;

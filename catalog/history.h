@@ -18,6 +18,7 @@
 #include "dedup/base/executor.h"
 #include "dedup/base/storage.h"
 #include "dedup/hold_format.h"
+#include "dedup/replica_clock.h"
 #include "dedup/succession.h"
 
 namespace varve {
@@ -71,8 +72,22 @@ class History {
   Result<SnapshotBody> body(const FileHash& snapshot) const;
   /// In force, in no order.
   std::vector<Promotion> promotions() const;
-  /// The policy in force for a set: JSON.
+  /// The policy in force for a set (zeros: for the whole mount's snapshots): JSON
+  /// (catalog/set_policy.h).
   std::optional<std::string> policy(const SetId& set) const;
+
+  /// Locks hold by this place's own clock, replica/clock, from now on, and no longer by the wall
+  /// clock. `machine` says what the machine's clocks say. Called once, after become().
+  using AskMachine = std::function<Result<MachineTime>()>;
+  void tell_time_by(AskMachine machine);
+  /// Remembers how late it is, so that a reboot does not set the place's clock far back. Cheap
+  /// where that was done a short time ago. That it cannot be is logged, once.
+  void save_time();
+  /// What time it is, as far as locks are concerned.
+  Nanoseconds lock_time() const;
+  /// Until when the snapshot is locked, in seconds since 1970; nullopt if it is not, or not any
+  /// more.
+  std::optional<int64_t> locked_until(const FileHash& snapshot) const;
 
   /// Those that are not released.
   std::vector<HoldInForce> holds() const;
@@ -116,7 +131,8 @@ class History {
     std::vector<FileHash> bases;
     std::vector<PackInfo> rows;
   };
-  /// kExists if this writer has a snapshot of the set with that name.
+  /// kExists if this writer has a snapshot of the set with that name. Where the set's policy has a
+  /// lock for new snapshots, it is locked on return; if only that failed, the error says so.
   Result<SnapshotInfo> publish_snapshot(const NewSnapshot& snapshot);
   Result<void> publish_record(const std::vector<Statement>& statements);
   /// Publishes a list of those packs, and that `replica` is to keep them; the list stays.
@@ -124,6 +140,9 @@ class History {
   /// Drops for this replica: the statement first, then the snapshot's file and lists that nothing
   /// names any more. kPermission if the snapshot is locked.
   Result<void> drop(const FileHash& snapshot);
+  /// kNotFound if there is no such snapshot, kInvalid for a time that is over, kPermission where it
+  /// is locked for longer: nobody shortens a lock.
+  Result<void> lock(const FileHash& snapshot, int64_t until_seconds);
   /// Checkpoints of this writer, and of those it succeeds, beyond the newest two go; and of each
   /// other writer those beyond its newest two whole ones. No statement needed.
   Result<void> prune_checkpoints();

@@ -138,6 +138,11 @@ void History::State::note_head(const WriterId& by, uint64_t sequence, const File
   if (newer) head = {by, sequence, hash};
 }
 
+void History::State::note_time(const WriterId& by, uint64_t sequence, Nanoseconds time) {
+  PublishedAt& newest = newest_published[by];
+  if (sequence > newest.sequence) newest = {sequence, time};
+}
+
 // Records.
 
 void History::State::apply_statement(const WriterId& by, uint64_t sequence,
@@ -190,6 +195,7 @@ bool History::State::apply_record(const FileHash& hash, const Envelope& envelope
     apply_statement(envelope.writer, envelope.sequence, statement);
   }
   note_head(envelope.writer, envelope.sequence, hash);
+  note_time(envelope.writer, envelope.sequence, envelope.time);
   return true;
 }
 
@@ -262,6 +268,7 @@ bool History::State::add_snapshot(const FileHash& hash, const Envelope& envelope
   if (header->snapshot_class == SnapshotClass::kSet) info.set_name = body->trees[0].set_name;
   snapshots[hash] = std::move(info);
   note_head(envelope.writer, envelope.sequence, hash);
+  note_time(envelope.writer, envelope.sequence, envelope.time);
   const bool is_small = envelope.sealed_plain.size() <= kKeptBytesMax;
   if (readers != nullptr && is_small && kept_bodies.size() < kKeptMax)
     kept_bodies.emplace(hash, *body);
@@ -283,6 +290,7 @@ bool History::State::load_snapshots(const std::set<FileHash>& names, Locked& loc
     const BaseRecord::Snapshot& base = vouched->second;
     snapshots[hash] = {hash,        base.writer,   base.sequence, base.time,
                        base.header, base.set_name, base.name};
+    note_time(base.writer, base.sequence, base.time);
     any = true;
   }
   read_all(HistoryKind::kSnapshot, unknown, lock,

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "catalog/history_state.h"
+#include "catalog/set_policy.h"
 #include "dedup/base/checksum.h"
 #include "dedup/base/log.h"
 #include "dedup/statement.h"
@@ -184,6 +185,9 @@ Result<SnapshotInfo> History::publish_snapshot(const NewSnapshot& snapshot) {
       state.has_own(snapshot.set, snapshot.body.name)) {
     return Error(Errc::kExists, "there is a snapshot '" + snapshot.body.name + "' already");
   }
+  const bool is_checkpoint = snapshot.snapshot_class == SnapshotClass::kCheckpoint;
+  const std::optional<int64_t> locked =
+      is_checkpoint ? std::nullopt : state.lock_of_new(snapshot.set);
   VARVE_TRY(state.announce(2));
   const Nanoseconds time = state.clock.now();
   SnapshotInfo info;
@@ -201,6 +205,10 @@ Result<SnapshotInfo> History::publish_snapshot(const NewSnapshot& snapshot) {
   const std::string born = (of_set ? "s" : "m") + snapshot.set.hex();
   state.newest_born[born] = info.header.list;
   state.changed();
+  if (locked) {
+    VARVE_TRY(in_context(state.publish_statements({lock_statement(info.hash, *locked)}),
+                         "the snapshot '" + info.name + "' is taken, but not locked"));
+  }
   state.publish_base_if_due();
   return info;
 }
@@ -272,7 +280,11 @@ Result<void> History::drop(const FileHash& snapshot) {
   if (state.replica.is_zero()) {
     return Error(Errc::kReadOnly, "this place has no guard file, so nothing can be dropped here");
   }
-  if (state.is_locked(snapshot)) return Error(Errc::kPermission, "the snapshot is locked");
+  if (const auto until = state.locked_until(snapshot)) {
+    return Error(Errc::kPermission, "the snapshot '" + found->second.name + "' is locked until " +
+                                        utc_of_seconds(*until) + "; by replica/clock it is " +
+                                        utc_iso(state.lock_time()));
+  }
   const FileHash list = found->second.header.list;
   VARVE_TRY(state.publish_statements({drop_statement(snapshot, state.replica)}));
   VARVE_TRY(state.remove_file(HistoryKind::kSnapshot, snapshot));

@@ -50,6 +50,12 @@ struct History::State {
   BeforePublish before_publish;
   std::function<std::vector<FileHash>()> keep_lists;
 
+  // The place's clock, where it has one.
+  AskMachine machine;
+  std::optional<ReplicaTime> place_time;  // as it was when this was opened; none: not known
+  bool time_unsaved = false;              // that was logged
+  std::map<WriterId, PublishedAt> newest_published;
+
   // What is here. Names of snapshots are the chosen ones; shown names are made in `shown`.
   std::map<FileHash, SnapshotInfo> snapshots;
   std::set<FileHash> lists, records;
@@ -97,11 +103,14 @@ struct History::State {
   void apply_statement(const WriterId& by, uint64_t sequence, const Statement& statement);
   bool add_snapshot(const FileHash& hash, const Envelope& envelope);
   void note_head(const WriterId& by, uint64_t sequence, const FileHash& hash);
+  /// When it was published, for the place's clock.
+  void note_time(const WriterId& by, uint64_t sequence, Nanoseconds time);
   void changed();
 
   // history.cc
   bool is_dropped(const FileHash& snapshot) const;
-  bool is_locked(const FileHash& snapshot) const;
+  std::optional<int64_t> locked_until(const FileHash& snapshot) const;
+  bool is_locked(const FileHash& snapshot) const { return locked_until(snapshot).has_value(); }
   std::vector<HoldInForce> holds() const;
   Result<PackList> read_list(const FileHash& list);
   Result<const ListNode*> list_node(const FileHash& list);
@@ -110,6 +119,13 @@ struct History::State {
       const FileHash& list,
       const std::function<Result<void>(const FileHash&, const PackList&)>& visit);
   Result<std::vector<PackInfo>> packs_of(const FileHash& list);
+
+  // history_locks.cc
+  Nanoseconds lock_time() const;
+  std::vector<PublishedAt> published_by_others() const;
+  Result<void> save_time();
+  /// When a lock ends that a snapshot of the set is born with; nullopt: it has none.
+  std::optional<int64_t> lock_of_new(const SetId& set) const;
 
   // history_publish.cc
   struct Publication {

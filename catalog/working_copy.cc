@@ -165,7 +165,10 @@ Result<void> WorkingCopy::finish(
                  "no checkpoint at the end: what came after the last one is in local/ alone"));
   VARVE_TRY(in_context(std::move(sealed),
                        "packs stay open in local/ until the next mount finishes them"));
-  if (!state.options.read_only) VARVE_TRY(after_checkpoint());
+  if (!state.options.read_only) {
+    state.history->save_time();
+    VARVE_TRY(after_checkpoint());
+  }
   return state.index->settle();
 }
 

@@ -233,6 +233,9 @@ Result<void> WorkingCopy::State::choose_writer() {
                                  uint64_t sequence) -> Result<void> {
     return write_writer_head(storage, {writer, sequence, succeeded});
   });
+  // Locks go by the place's own clock.
+  history->tell_time_by([this] { return world->machine_time(); });
+  if (!options.read_only) history->save_time();
   return {};
 }
 

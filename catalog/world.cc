@@ -28,6 +28,7 @@ class RealWorld final : public World {
   Storage& storage() override { return *storage_; }
   Clock& clock() override { return system_clock(); }
   Random& random() override { return system_random(); }
+  Result<MachineTime> machine_time() override { return varve::machine_time(); }
 
   Result<std::unique_ptr<Kv>> open_database(const std::string& directory) override {
     // Databases are local/'s own.

@@ -13,6 +13,7 @@
 #include "dedup/base/random.h"
 #include "dedup/base/storage.h"
 #include "dedup/guard.h"
+#include "dedup/replica_clock.h"
 
 namespace varve {
 
@@ -27,6 +28,10 @@ class World {
   virtual Storage& storage() = 0;
   virtual Clock& clock() = 0;
   virtual Random& random() = 0;
+  /// What the machine's clocks say; of one that is never booted anew, unless it is a real one.
+  virtual Result<MachineTime> machine_time() {
+    return MachineTime{clock().now(), "one", clock().monotonic()};
+  }
   /// The database in that directory of the storage, which is there. kCorrupt if it is none.
   virtual Result<std::unique_ptr<Kv>> open_database(const std::string& directory) = 0;
   /// Removes what is in that directory; nobody has the database open.

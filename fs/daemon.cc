@@ -13,6 +13,7 @@
 #include "fs/control.h"
 #include "fs/evict_fields.h"
 #include "fs/fuse_session.h"
+#include "fs/history_handlers.h"
 #include "fs/snapshot_fields.h"
 #include "fs/status.h"
 #include "fs/upkeep.h"
@@ -38,7 +39,11 @@ std::map<std::string, ControlHandler> control_handlers(Volume& volume, Status& s
                                                        const std::atomic<bool>& ending) {
   using nlohmann::json;
   const History& history = working_copy.history();
-  std::map<std::string, ControlHandler> handlers;
+  HistoryDoor door;
+  door.may_publish = [&volume] { return volume.check_history_writable(); };
+  door.may_remove = [&volume] { return volume.check_snapshots_removable(); };
+  door.removed = [&volume](const SnapshotInfo& snapshot) { volume.snapshot_removed(snapshot); };
+  std::map<std::string, ControlHandler> handlers = history_handlers(working_copy, std::move(door));
   handlers["check"] = [&working_copy, &ending](const json& request) -> Result<json> {
     CheckOptions options;
     options.read_data = request.value("read_data", false);

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "catalog/set_policy.h"
+
 namespace varve {
 
 nlohmann::json snapshot_fields(const SnapshotInfo& snapshot) {
@@ -17,8 +19,11 @@ nlohmann::json snapshot_fields(const SnapshotInfo& snapshot) {
 
 nlohmann::json snapshot_list(const History& history) {
   nlohmann::json listed = nlohmann::json::array();
-  for (const SnapshotInfo& snapshot : history.snapshots())
+  for (const SnapshotInfo& snapshot : history.snapshots()) {
     listed.push_back(snapshot_fields(snapshot));
+    if (const auto until = history.locked_until(snapshot.hash))
+      listed.back()["locked_until"] = utc_of_seconds(*until);
+  }
   nlohmann::json answer;  // an initializer list would copy them all
   answer["snapshots"] = std::move(listed);
   return answer;

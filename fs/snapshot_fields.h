@@ -10,7 +10,7 @@ namespace varve {
 /// set, name, time, hash, set_id, writer, sequence, class ("set" or "mount").
 nlohmann::json snapshot_fields(const SnapshotInfo& snapshot);
 
-/// All of them, oldest first: {"snapshots": [...]}.
+/// All of them, oldest first: {"snapshots": [...]}; `locked_until` too, where one is locked.
 nlohmann::json snapshot_list(const History& history);
 
 }  // namespace varve

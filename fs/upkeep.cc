@@ -104,6 +104,7 @@ void Upkeep::meet_successor() {
 void Upkeep::tidy() {
   Ballast& ballast = parts_.working_copy.ballast();
   if (ballast.missing_bytes() > 0) ballast.take_if_room();
+  if (!parts_.volume.is_read_only()) parts_.working_copy.history().save_time();
   for (int i = 0; i < kGarbageRounds; i++) {
     Result<bool> more = parts_.working_copy.tree().erase_garbage(kGarbageRowsAtOnce);
     if (!more.ok()) log_warning("an old tree cannot be erased: " + more.error().message());

@@ -62,6 +62,11 @@ class Volume final : public Filesystem {
   /// Tells the kernel what changed behind its back; nullptr (the default): nobody is told.
   void set_kernel_cache(KernelCache* cache) { kernel_cache_ = cache; }
   Flusher& flusher() { return flusher_; }
+  bool is_read_only() const { return options_.read_only; }
+  /// kPermission where nobody may remove snapshots.
+  Result<void> check_snapshots_removable() const;
+  /// By another door than drop_snapshot: the kernel forgets it.
+  void snapshot_removed(const SnapshotInfo& snapshot);
   struct Figures {
     uint64_t dirty_bytes = 0, dirty_bytes_max = 0, states = 0, known_nodes = 0, snapshot_nodes = 0;
   };

@@ -103,8 +103,7 @@ Result<void> Volume::remove_directory(Ino parent, std::string_view name, const C
   if (is_control(parent)) {
     std::optional<SetId> set = control_.set_of_snapshots(parent);
     if (!set) return Errc::kReadOnly;
-    if (options_.append_only_snapshots)
-      return Error(Errc::kPermission, "snapshots are kept (-o snapshots=append)");
+    VARVE_TRY(check_snapshots_removable());
     if (caller.uid != 0 && caller.uid != control_.owner(*set)) return Errc::kPermission;
     return drop(*set, name);
   }

@@ -113,14 +113,26 @@ Result<SnapshotInfo> Volume::take_snapshot(std::string_view set_name, std::strin
 Result<void> Volume::drop(const SetId& set, std::string_view name) {
   std::optional<SnapshotInfo> snapshot = working_copy_.history().find(set, name);
   if (!snapshot) return Error(Errc::kNotFound, fmt::format("there is no snapshot '{}'", name));
-  return working_copy_.ballast().with_space(
+  Result<void> dropped = working_copy_.ballast().with_space(
       [&] { return working_copy_.history().drop(snapshot->hash); });
+  if (!dropped.ok() && dropped.error().code() == Errc::kPermission)
+    log_warning("not removed: " + dropped.error().message());
+  return dropped;
+}
+
+Result<void> Volume::check_snapshots_removable() const {
+  if (!options_.append_only_snapshots) return {};
+  return Error(Errc::kPermission, "snapshots are kept (-o snapshots=append)");
+}
+
+void Volume::snapshot_removed(const SnapshotInfo& snapshot) {
+  if (!kernel_cache_) return;
+  kernel_cache_->invalidate_entry(control_.snapshots_directory(snapshot.header.set), snapshot.name);
 }
 
 Result<void> Volume::drop_snapshot(std::string_view set_name, std::string_view name) {
   VARVE_TRY(check_history_writable());
-  if (options_.append_only_snapshots)
-    return Error(Errc::kPermission, "snapshots are kept (-o snapshots=append)");
+  VARVE_TRY(check_snapshots_removable());
   SetId set = VARVE_TRY(set_id(set_name));
   VARVE_TRY(drop(set, name));
   if (kernel_cache_) kernel_cache_->invalidate_entry(control_.snapshots_directory(set), name);
@@ -185,7 +197,9 @@ Result<std::string> Volume::revert(std::string_view set_name, std::string_view n
                                             set_name, saved.name));
     }
     const SnapshotInfo newer = VARVE_TRY(take_snapshot(set_name, ""));
-    VARVE_TRY(working_copy_.history().drop(saved.hash));
+    const Result<void> dropped = working_copy_.history().drop(saved.hash);
+    // One that is locked by the set's policy stays beside the newer one.
+    if (!dropped.ok() && dropped.error().code() != Errc::kPermission) return dropped.error();
     saved = newer;
   }
   if (kernel_cache_) {

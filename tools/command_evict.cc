@@ -6,7 +6,6 @@
 #include <thread>
 
 #include "catalog/local_place.h"
-#include "catalog/store_lock.h"
 #include "dedup/base/log.h"
 #include "dedup/base/posix_storage.h"
 #include "fs/evict.h"
@@ -20,6 +19,7 @@
 #include "tools/passphrase.h"
 #include "tools/progress_line.h"
 #include "tools/report.h"
+#include "tools/store_call.h"
 
 namespace varve {
 namespace {
@@ -58,15 +58,6 @@ Result<nlohmann::json> evict_unmounted(const EvictCommand& command) {
   return done;
 }
 
-/// The store's directory, and its daemon's socket if it is mounted.
-MountedPath store_of(const std::string& path) {
-  if (Result<MountedPath> mounted = find_mounted(path); mounted.ok()) return *mounted;
-  MountedPath store;
-  store.store = path;
-  if (read_store_lock(path).ok()) store.control = control_socket(path);
-  return store;
-}
-
 Result<nlohmann::json> evict_once(const EvictCommand& command, const MountedPath& store) {
   if (store.control.empty()) return evict_unmounted(command);
   nlohmann::json fields = evict_request_fields(command.request);
@@ -96,7 +87,7 @@ void add_to(nlohmann::json& sum, const nlohmann::json& figures) {
 
 /// What waits for its hold is waited for as long as a replicator runs.
 Result<nlohmann::json> evict_all(EvictCommand command) {
-  const MountedPath store = store_of(command.path);
+  const MountedPath store = store_at(command.path);
   nlohmann::json sum = nlohmann::json::object();
   ProgressLine line(!command.json);
   for (;;) {

@@ -1,4 +1,4 @@
-// varve expire: keyless expiry at a remote, by whoever holds it.
+// varve expire: at the site by policies, or, keyless, at a remote by whoever holds it.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -10,6 +10,7 @@
 #include "tools/commands.h"
 #include "tools/exit_codes.h"
 #include "tools/report.h"
+#include "tools/site_expiry.h"
 #include "tools/supervised.h"
 
 namespace varve {
@@ -18,7 +19,8 @@ namespace {
 constexpr uint32_t kWaitDefault = 60;  // seconds; sshfs shows what it knew for 20
 
 struct ExpireOptions {
-  std::string remote, keep;
+  std::string remote, keep;  // of the keyless form
+  SiteExpiryOptions site;
   bool no_key = false, dry_run = false, json = false;
   uint32_t wait = kWaitDefault;
 };
@@ -112,47 +114,79 @@ int report_expiry(const ExpiryReport& report, const ExpireOptions& options) {
   return report.unknown.empty() ? kExitOk : kExitCorrupt;
 }
 
+/// What makes sense in one form only.
+Result<int> run_form(ExpireOptions& options) {
+  if (options.no_key) {
+    if (options.keep.empty()) return Error(Errc::kInvalid, "--no-key needs --keep RULE");
+    if (options.site.set) return Error(Errc::kInvalid, "without a key no set has a name");
+    return report_expiry(VARVE_TRY(run_expire(options)), options);
+  }
+  if (!options.keep.empty()) {
+    return Error(Errc::kInvalid,
+                 "the rule of a set is its policy: varve set MNT/SET keep=RULE; --keep is for a "
+                 "remote, with --no-key");
+  }
+  options.site.path = options.remote;
+  options.site.dry_run = options.dry_run;
+  options.site.json = options.json;
+  return expire_site(options.site);
+}
+
+void add_keyless_options(CLI::App& command, ExpireOptions& options) {
+  command.add_flag("--no-key", options.no_key,
+                   "At a remote, without the store's key; its directory, best where its disk is");
+  command
+      .add_option(
+          "--keep", options.keep,
+          "With --no-key, what stays of each set's snapshots: last, daily, weekly, monthly, "
+          "yearly and a number, within and a time (h, d, w)")
+      ->type_name("RULE");
+  command
+      .add_option("--wait", options.wait,
+                  "With --no-key, before anything leaves its place: longer than mounts of the "
+                  "remote elsewhere may show what was, for replicators at work there")
+      ->type_name("SECONDS")
+      ->capture_default_str();
+}
+
+constexpr const char* kFooter =
+    "Examples: varve expire /mnt/b --dry-run\n"
+    "          varve expire /mnt/b/web01\n"
+    "          varve expire --passphrase-file pw /srv/store --set web01\n"
+    "          varve expire --no-key /srv/remotes/acme --keep 'last 7, daily 14, monthly 12'\n"
+    "At the site the rule is each set's policy (varve set MNT/SET keep=...); a set without one "
+    "keeps all.\n"
+    "What expires here stays at remotes; its space comes back by collection.\n"
+    "At a remote (--no-key) it takes two runs: one moves to replica/condemned/ what no kept "
+    "snapshot,\n"
+    "lock or hold needs, the next one looks again and deletes it. Replicators and readers may be "
+    "at work.\n"
+    "Days and weeks are UTC; within counts from the set's newest snapshot. Locked snapshots and "
+    "each\n"
+    "set's newest whole one stay. Exit code 5: something is damaged or missing, and nothing was "
+    "removed.";
+
 }  // namespace
 
 void add_expire_command(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<ExpireOptions>();
   CLI::App* command = app.add_subcommand(
-      "expire", "Remove snapshots at a remote by a rule, and what they alone need; no key");
-  command->add_option("remote", options->remote, "The remote's directory, best where its disk is")
-      ->type_name("REMOTE")
+      "expire", "Remove snapshots by rule: at the site by policies, at a remote without a key");
+  command->add_option("path", options->remote, "MNT/SET, MNT or STORE; with --no-key a remote")
       ->required();
-  command->add_flag("--no-key", options->no_key, "Without the store's key: the only way there is")
-      ->required();
-  command
-      ->add_option("--keep", options->keep,
-                   "What stays of each set's snapshots: last, daily, weekly, monthly, yearly and a "
-                   "number, within and a time (h, d, w)")
-      ->type_name("RULE")
-      ->required();
-  command->add_flag("--dry-run", options->dry_run, "Say what would be done, and write nothing");
-  command
-      ->add_option("--wait", options->wait,
-                   "Before anything leaves its place: longer than mounts of the remote elsewhere "
-                   "may show what was, for replicators at work there")
-      ->type_name("SECONDS")
-      ->capture_default_str();
+  command->add_option("--set", options->site.set,
+                      "Of this backup set alone; '': of the whole mount's snapshots");
+  add_keyless_options(*command, *options);
+  add_secret_options(*command, options->site.secret);
+  command->add_flag("--dry-run", options->dry_run, "Say what would go, and change nothing");
   command->add_flag("--json", options->json, "Print JSON");
-  command->footer(
-      "Examples: varve expire --no-key /srv/remotes/acme --keep 'last 7, daily 14, monthly 12'\n"
-      "          varve expire --no-key /srv/remotes/acme --keep 'within 30d, yearly 5' --dry-run\n"
-      "It takes two runs: one moves to replica/condemned/ what no kept snapshot, lock or hold "
-      "needs,\n"
-      "the next one looks again and deletes it. Days and weeks are UTC; within counts from the "
-      "set's\n"
-      "newest snapshot. Locked snapshots, checkpoints and packs on their way in stay. Replicators "
-      "and\n"
-      "readers may be at work. Exit code 5: something is damaged or missing, and nothing was "
-      "removed.");
+  command->footer(kFooter);
   command->callback([options, &exit_code] {
-    exit_code = run_supervised([&] {
-      const Result<ExpiryReport> done = run_expire(*options);
-      return done.ok() ? report_expiry(*done, *options) : report_error(done.error());
-    });
+    const auto run = [&] {
+      const Result<int> done = run_form(*options);
+      return done.ok() ? *done : report_error(done.error());
+    };
+    exit_code = options->no_key ? run_supervised(run) : run();
   });
 }
 

@@ -55,10 +55,11 @@ Result<void> list_snapshots(SnapshotsOptions options) {
   std::vector<std::vector<std::string>> rows;
   for (const nlohmann::json& s : listed) {
     const auto text = [&](const char* field) { return s[field].get_ref<const std::string&>(); };
-    rows.push_back({text("set") + "/" + text("name"), text("time"), text("hash").substr(0, 12)});
+    rows.push_back({text("set") + "/" + text("name"), text("time"), text("hash").substr(0, 12),
+                    s.value("locked_until", "")});
   }
-  fmt::print("{}",
-             rows.empty() ? "no snapshots\n" : table({"SNAPSHOT", "TAKEN (UTC)", "ID"}, rows));
+  fmt::print("{}", rows.empty() ? "no snapshots\n"
+                                : table({"SNAPSHOT", "TAKEN (UTC)", "ID", "LOCKED UNTIL"}, rows));
   return {};
 }
 

@@ -27,5 +27,7 @@ void add_rejoin_command(CLI::App& app, int& exit_code);
 void add_expire_command(CLI::App& app, int& exit_code);
 void add_ready_command(CLI::App& app, int& exit_code);
 void add_key_command(CLI::App& app, int& exit_code);
+void add_set_command(CLI::App& app, int& exit_code);
+void add_lock_command(CLI::App& app, int& exit_code);
 
 }  // namespace varve

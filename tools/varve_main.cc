@@ -36,6 +36,8 @@ int main(int argc, char** argv) {
   varve::add_expire_command(app, exit_code);
   varve::add_ready_command(app, exit_code);
   varve::add_key_command(app, exit_code);
+  varve::add_set_command(app, exit_code);
+  varve::add_lock_command(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
