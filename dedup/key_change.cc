@@ -8,6 +8,7 @@
 #include "dedup/access_slot.h"
 #include "dedup/base/checksum.h"
 #include "dedup/base/log.h"
+#include "dedup/replaced_keys.h"
 
 namespace varve {
 namespace {
@@ -174,7 +175,9 @@ class Child {
 
 /// Oldest first, each durably: one whose child is gone would count again.
 Result<void> remove_superseded(Storage& storage, const StoreConfig& config) {
-  for (const FileHash& hash : VARVE_TRY(read_superseded_generations(storage, config))) {
+  const auto superseded = VARVE_TRY(read_superseded_generations(storage, config));
+  VARVE_TRY(note_replaced_keys(storage, superseded));
+  for (const FileHash& hash : superseded) {
     const Result<void> removed = storage.unlink(std::string(kKeysDirectory) + "/" + hash.hex());
     if (!removed.ok() && removed.error().code() == Errc::kNotFound) continue;
     VARVE_TRY(removed);

@@ -30,7 +30,7 @@ struct KeysAfter {
 
 /// `secret` opens the store. Where it opens several generations in force, their child has all
 /// epochs, and the slots that all of them have, or that are the secret's. Superseded generations
-/// are removed.
+/// are removed, and noted for those who carry files to remotes (replaced_keys.h).
 ///
 /// kWrongPassphrase, kForeign and kCorrupt as open_keyring. kNotFound if a slot to be removed is
 /// not there; kInvalid if none would be left, or too many.

@@ -3,6 +3,7 @@
 
 #include "dedup/access_folder.h"
 #include "dedup/keyring.h"
+#include "dedup/replaced_keys.h"
 #include "replicator/pass.h"
 
 namespace varve {
@@ -33,7 +34,8 @@ Result<void> Pass::retire_checkpoints() {
 }
 
 /// Generations of access that others supersede which lie there whole, oldest first, each durably:
-/// one whose child is gone would count again.
+/// one whose child is gone would count again. Behind them what was replaced here: where the remote
+/// missed a change, nothing there names that.
 Result<void> Pass::retire_keys() {
   if (!was_rotated_) return {};
   std::set<FileHash> there;
@@ -43,8 +45,11 @@ Result<void> Pass::retire_keys() {
   }
   if (std::includes(keys_in_force_.begin(), keys_in_force_.end(), there.begin(), there.end()))
     return {};
-  for (const FileHash& hash : VARVE_TRY(read_superseded_generations(route_.to, config_))) {
-    if (!there.contains(hash) || keys_in_force_.contains(hash)) continue;
+  std::vector<FileHash> replaced = VARVE_TRY(read_superseded_generations(route_.to, config_));
+  const std::vector<FileHash> replaced_here = VARVE_TRY(read_replaced_keys(route_.from));
+  replaced.insert(replaced.end(), replaced_here.begin(), replaced_here.end());
+  for (const FileHash& hash : replaced) {
+    if (keys_in_force_.contains(hash) || there.erase(hash) == 0) continue;
     VARVE_TRY(remove_there({FileClass::kKeys, hash}));
     VARVE_TRY(route_.to.sync_dir(kKeysDirectory));
   }

@@ -8,6 +8,7 @@
 #include "dedup/access_folder.h"
 #include "dedup/base/checksum.h"
 #include "dedup/base/limits.h"
+#include "dedup/replaced_keys.h"
 #include "tests/dedup/key_world.h"
 
 namespace varve {
@@ -83,6 +84,16 @@ TEST(ChangeKeys, AddsASecretWithoutTheOthers) {
   for (const char* secret : {"first", "second", "third"})
     EXPECT_TRUE(world.opens(secret)) << secret;
   EXPECT_EQ(world.generations(), 1u);  // what is superseded went
+}
+
+TEST(ChangeKeys, WhatEachChangeReplacedIsNotedForRemotes) {
+  ChangeWorld world;
+  std::vector<FileHash> replaced;
+  for (const char* secret : {"third", "fourth"}) {
+    replaced.push_back(read_generations_in_force(world.storage, world.config).value().at(0).hash);
+    ASSERT_TRUE(world.change("first", adding(secret)).ok());
+  }
+  EXPECT_EQ(read_replaced_keys(world.storage).value(), replaced);
 }
 
 TEST(ChangeKeys, TheKeysThatDataIsUnderStayTheSame) {

@@ -12,6 +12,8 @@ ids() { varve key list --json "$store" | python3 -c 'import json, sys; print("\n
 opens() { varve snapshots "$@" >/dev/null; }
 
 make_store
+mount_store
+unmount_store
 mkdir "$remote"
 varve remote add --same-disk "$store" far "$remote" >/dev/null
 varve replicate "$store" >/dev/null
@@ -43,7 +45,7 @@ refused_in_a_line 3 "wrong passphrase" varve key remove --passphrase-file "$pw" 
 pw=$new
 opens --passphrase-file "$pw" "$store"
 
-say "a remote follows"
+say "a remote follows, which has missed two changes"
 opens --passphrase-file "$scratch/passphrase" "$remote"
 varve replicate "$store" >/dev/null
 equal "$(ls "$remote/keys")" "$(ls "$store/keys")" "generations at the remote"
