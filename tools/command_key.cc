@@ -289,7 +289,7 @@ void add_key_command(CLI::App& app, int& exit_code) {
   key->require_subcommand(1);
   key->footer(
       "Examples: varve key list /srv/store\n"
-      "          varve key add --passphrase-file pw --new-recovery-key-file /root/recovery "
+      "          varve key add --passphrase-file pw --new-recovery-key-file /etc/varve/recovery "
       "/srv/store\n"
       "          varve key change --passphrase-file old --new-passphrase-file new /srv/store\n"
       "          varve key remove --passphrase-file pw /srv/store 3f2a\n"
