@@ -46,8 +46,15 @@ Result<void> Pass::retire_keys() {
   if (std::includes(keys_in_force_.begin(), keys_in_force_.end(), there.begin(), there.end()))
     return {};
   std::vector<FileHash> replaced = VARVE_TRY(read_superseded_generations(route_.to, config_));
-  const std::vector<FileHash> replaced_here = VARVE_TRY(read_replaced_keys(route_.from));
-  replaced.insert(replaced.end(), replaced_here.begin(), replaced_here.end());
+  // Never the last that opens: only where what stands for them lies there whole.
+  std::set<FileHash> open_there;
+  for (const FoundGeneration& found : VARVE_TRY(read_generations_in_force(route_.to, config_)))
+    open_there.insert(found.hash);
+  if (std::includes(open_there.begin(), open_there.end(), keys_in_force_.begin(),
+                    keys_in_force_.end())) {
+    const std::vector<FileHash> replaced_here = VARVE_TRY(read_replaced_keys(route_.from));
+    replaced.insert(replaced.end(), replaced_here.begin(), replaced_here.end());
+  }
   for (const FileHash& hash : replaced) {
     if (keys_in_force_.contains(hash) || there.erase(hash) == 0) continue;
     VARVE_TRY(remove_there({FileClass::kKeys, hash}));
