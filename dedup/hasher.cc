@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 
 #include "dedup/crypto_check.h"
+#include "dedup/hmac_lanes.h"
 
 namespace varve {
 namespace {
@@ -75,12 +76,16 @@ class Hmac {
 }  // namespace
 
 struct Hasher::State {
-  Hmac chunks, objects;
+  explicit State(const Secret& chunk_key, const Secret& object_key)
+      : chunks(chunk_key), objects(object_key), many(HmacLanes::make(chunk_key)) {}
+
+  const Hmac chunks, objects;
+  const std::unique_ptr<HmacLanes> many;  // of chunks; nullptr where there is no such thing
 };
 
 Hasher::Hasher(const Keyring& keyring)
-    : state_(new State{Hmac(keyring.dedup_key("varve/1 chunk id")),
-                       Hmac(keyring.dedup_key("varve/1 object id"))}) {}
+    : state_(std::make_unique<State>(keyring.dedup_key("varve/1 chunk id"),
+                                     keyring.dedup_key("varve/1 object id"))) {}
 Hasher::~Hasher() = default;
 
 ChunkId Hasher::chunk_id(ByteView chunk) const {
@@ -98,6 +103,25 @@ Result<ChunkId> Hasher::item_id(SegmentType type, ByteView item) const {
   const ByteView canonical = in.raw(in.u32());
   if (in.failed()) return Error(Errc::kCorrupt, "an object is shorter than it says");
   return object_id(type, canonical);
+}
+
+Result<void> Hasher::item_ids(SegmentType type, std::span<const ByteView> items,
+                              std::span<ChunkId> ids) const {
+  const bool side_by_side = type == SegmentType::kChunks && state_->many;
+  std::vector<HmacLanes::Job> jobs;
+  for (size_t i = 0; i < items.size(); i++) {
+    if (side_by_side && items[i].size() <= HmacLanes::kMessageBytesMax) {
+      jobs.push_back({items[i], &ids[i]});
+    } else {
+      ids[i] = VARVE_TRY(item_id(type, items[i]));
+    }
+  }
+  if (jobs.size() >= HmacLanes::kMessagesMin) {
+    state_->many->run(jobs);
+  } else {
+    for (const HmacLanes::Job& job : jobs) *job.code = chunk_id(job.message);
+  }
+  return {};
 }
 
 }  // namespace varve

@@ -40,6 +40,7 @@
 
 #include "dedup/ingest.h"
 
+#include "dedup/cut_ahead.h"
 #include "dedup/ingest_state.h"
 
 namespace varve {
@@ -95,17 +96,12 @@ Result<Ingest::Put> put_chunk(Ingest::State& state, IngestStream& stream, const 
   return Ingest::Put{chunk.id, item.size(), is_new};
 }
 
-/// The chunk at the front of `bytes`, if it is the one that was expected.
-Result<std::optional<IndexedChunk>> expected_front(Ingest::State& state, IngestStream& stream,
-                                                   ByteView bytes, const Chunker& chunker) {
-  const IndexedChunk* guess = stream.memory().expected();
-  if (guess == nullptr || guess->length > bytes.size()) return std::optional<IndexedChunk>();
-  const ByteView front = bytes.first(guess->length);
-  // This is cheap, and where something else comes it says so already.
-  if (!chunker.is_cut_by_content(front) ||
-      VARVE_TRY(state.hasher.item_id(stream.type(), front)) != guess->id)
-    return std::optional<IndexedChunk>();
-  return std::optional(*guess);
+/// The chunk that the chunker cuts off `window`.
+Result<IndexedChunk> cut_front(const Ingest::State& state, const IngestStream& stream,
+                               ByteView window, const Chunker& chunker) {
+  const size_t length = chunker.cut(window);
+  return IndexedChunk{VARVE_TRY(state.hasher.item_id(stream.type(), window.first(length))),
+                      static_cast<uint32_t>(length)};
 }
 
 size_t segment_bytes_for(SegmentType type, Ingest::Access access) {
@@ -245,15 +241,31 @@ Result<Ingest::Put> Ingest::put(Stream& stream, ByteView item) {
   return put_chunk(*state_, own, chunk, item);
 }
 
-Result<Ingest::Put> Ingest::put_front(Stream& stream, ByteView bytes, const Chunker& chunker,
-                                      size_t limit) {
+Result<std::vector<Ingest::Put>> Ingest::put_fronts(Stream& stream, ByteView window,
+                                                    const Chunker& chunker, size_t begins_before) {
   auto& own = static_cast<IngestStream&>(stream);
   VARVE_TRY(state_->pipeline.check());
-  const ByteView allowed = bytes.first(std::min(bytes.size(), limit));
-  const auto expected = VARVE_TRY(expected_front(*state_, own, allowed, chunker));
-  if (!expected) return put(stream, allowed.first(std::min(chunker.cut(bytes), allowed.size())));
-  state_->chunks_expected.add();
-  return put_chunk(*state_, own, *expected, bytes.first(expected->length));
+  const std::vector<PlannedChunk> plan = VARVE_TRY(
+      plan_chunks(window, begins_before, own.type(), chunker, own.memory(), state_->hasher));
+  std::vector<Put> puts;
+  puts.reserve(plan.size());
+  size_t at = 0;
+  const auto put_next = [&](const IndexedChunk& chunk) -> Result<void> {
+    const ByteView item = window.subspan(at, chunk.length);
+    puts.push_back(VARVE_TRY(put_chunk(*state_, own, chunk, item)));
+    at += chunk.length;
+    return {};
+  };
+  for (const PlannedChunk& planned : plan) {
+    // Behind a guess that was none, cuts of the chunker's lead to where one was planned, or past
+    // it.
+    while (at < planned.begin || (at == planned.begin && !planned.is_sure()))
+      VARVE_TRY(put_next(VARVE_TRY(cut_front(*state_, own, window.subspan(at), chunker))));
+    if (at > planned.begin) continue;
+    if (planned.guess) state_->chunks_expected.add();
+    VARVE_TRY(put_next(planned.chunk));
+  }
+  return puts;
 }
 
 std::optional<Bytes> Ingest::find_pending(const ChunkId& id) {

@@ -66,11 +66,12 @@ class Ingest {
     bool is_new = false;
   };
   Result<Put> put(Stream& stream, ByteView item);
-  /// Puts the chunk that begins at the front of `bytes`, a window as Chunker::cut wants it; at most
-  /// `limit` of them. What follows known data and was there before is not cut anew: the same cuts
-  /// come out, for less work.
-  Result<Put> put_front(Stream& stream, ByteView bytes, const Chunker& chunker,
-                        size_t limit = SIZE_MAX);
+  /// Puts the chunk that begins at the front of `window`, which is as Chunker::cut wants it, and
+  /// chunks behind it that begin before `begins_before`, as far as the window holds what cutting
+  /// them wants: many at once cost less. What follows known data and was there before is not cut
+  /// anew: the same cuts come out, for less work. After an error some of them may be stored.
+  Result<std::vector<Put>> put_fronts(Stream& stream, ByteView window, const Chunker& chunker,
+                                      size_t begins_before = 1);
 
   /// The bytes of a chunk that is in no pack yet.
   std::optional<Bytes> find_pending(const ChunkId& id);

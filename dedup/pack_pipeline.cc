@@ -145,15 +145,8 @@ void PackPipeline::start(std::shared_ptr<PendingSegment> segment) {
 }
 
 void PackPipeline::compress(PendingSegment& segment) {
-  std::unique_ptr<Compressor> compressor;
-  {
-    std::lock_guard lock(idle_mutex_);
-    if (!idle_compressors_.empty()) {
-      compressor = std::move(idle_compressors_.back());
-      idle_compressors_.pop_back();
-    }
-  }
-  if (!compressor) compressor = std::make_unique<Compressor>(options_.compression_level);
+  const auto compressor = idle_compressors_.lease(
+      [this] { return std::make_unique<Compressor>(options_.compression_level); });
   Buffer encoded(Compressor::compress_bound(segment.used));
   const Compressor::Outcome outcome =
       compressor->compress(segment.raw.view().first(segment.used), encoded.span());
@@ -162,8 +155,6 @@ void PackPipeline::compress(PendingSegment& segment) {
     encoded.shrink(outcome.length);
     segment.encoded = std::move(encoded);
   }
-  std::lock_guard lock(idle_mutex_);
-  idle_compressors_.push_back(std::move(compressor));
 }
 
 void PackPipeline::drain(Lane& lane, bool retry) {

@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <deque>
 
+#include "dedup/base/idle_pool.h"
 #include "dedup/ingest.h"
 #include "dedup/pending_chunks.h"
 
@@ -93,8 +94,7 @@ class PackPipeline {
   Metric& pending_gauge_;
   Metric& compressed_bytes_;
 
-  std::mutex idle_mutex_;
-  std::vector<std::unique_ptr<Compressor>> idle_compressors_;
+  IdlePool<Compressor> idle_compressors_;
 
   mutable std::mutex mutex_;  // of all that follows
   std::condition_variable changed_;

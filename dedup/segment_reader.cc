@@ -10,25 +10,37 @@ Bytes additional_data(const PackKeys& keys, uint64_t ordinal, SegmentPart part, 
   return segment_additional_data(keys.header().store, keys.header().pack, ordinal, part, type);
 }
 
-/// The chunks of decoded bytes, by the lengths at the body's front; ids are computed if there is a
-/// hasher.
+/// The chunks of decoded bytes, by the lengths at the body's front; without ids.
 Result<std::vector<IndexedChunk>> find_chunks(const SegmentHeader& header, ByteView lengths,
-                                              ByteView raw, const Hasher* hasher) {
+                                              size_t raw_bytes) {
   Decoder in(lengths);
   std::vector<IndexedChunk> chunks;
   chunks.reserve(header.chunk_count);
   for (uint32_t i = 0; i < header.chunk_count; i++) {
     const uint32_t length = in.u32();
-    if (length == 0 || length > raw.size()) {
+    if (length == 0 || length > raw_bytes) {
       return Error(Errc::kCorrupt, "its chunks' lengths do not fit");
     }
-    ChunkId id;
-    if (hasher != nullptr) id = VARVE_TRY(hasher->item_id(header.type, raw.first(length)));
-    chunks.push_back({id, length});
-    raw = raw.subspan(length);
+    chunks.push_back({{}, length});
+    raw_bytes -= length;
   }
-  if (!raw.empty()) return Error(Errc::kCorrupt, "its chunks' lengths do not fit");
+  if (raw_bytes != 0) return Error(Errc::kCorrupt, "its chunks' lengths do not fit");
   return chunks;
+}
+
+/// Computes the ids of all of `chunks`, which lie in `raw` one after the other.
+Result<void> name_chunks(SegmentType type, ByteView raw, const Hasher& hasher,
+                         std::vector<IndexedChunk>& chunks) {
+  std::vector<ByteView> items;
+  items.reserve(chunks.size());
+  for (const IndexedChunk& chunk : chunks) {
+    items.push_back(raw.first(chunk.length));
+    raw = raw.subspan(chunk.length);
+  }
+  std::vector<ChunkId> ids(items.size());
+  VARVE_TRY(hasher.item_ids(type, items, ids));
+  for (size_t i = 0; i < ids.size(); i++) chunks[i].id = ids[i];
+  return {};
 }
 
 }  // namespace
@@ -38,33 +50,6 @@ struct SegmentReader::Sealers {
       : header(keys.segment_header_sealer()), body(keys.segment_body_sealer()) {}
 
   Sealer header, body;
-};
-
-/// Borrows a pair of sealers for one decode.
-class SegmentReader::Lease {
- public:
-  explicit Lease(const SegmentReader& reader) : reader_(reader) {
-    {
-      std::lock_guard lock(reader.mutex_);
-      if (!reader.idle_.empty()) {
-        sealers_ = std::move(reader.idle_.back());
-        reader.idle_.pop_back();
-      }
-    }
-    if (!sealers_) sealers_ = std::make_unique<Sealers>(reader.keys_);
-  }
-  ~Lease() {
-    std::lock_guard lock(reader_.mutex_);
-    reader_.idle_.push_back(std::move(sealers_));
-  }
-  Lease(const Lease&) = delete;
-  Lease& operator=(const Lease&) = delete;
-
-  Sealers& operator*() { return *sealers_; }
-
- private:
-  const SegmentReader& reader_;
-  std::unique_ptr<Sealers> sealers_;
 };
 
 SegmentReader::SegmentReader(PackKeys keys) : keys_(std::move(keys)) {}
@@ -84,7 +69,7 @@ Result<SegmentHeader> SegmentReader::open_header(Sealers& sealers, uint64_t ordi
 }
 
 Result<SegmentHeader> SegmentReader::open_header(uint64_t ordinal, ByteView sealed) const {
-  Lease sealers(*this);
+  const auto sealers = sealers_.lease([this] { return std::make_unique<Sealers>(keys_); });
   return open_header(*sealers, ordinal, sealed);
 }
 
@@ -99,10 +84,10 @@ Result<std::shared_ptr<const DecodedSegment>> SegmentReader::decode(uint64_t ord
   const ByteSpan body = sealed.subspan(kSealedSegmentHeaderBytes);
   const ByteView plain = body.first(body.size() - kTagBytes);
   {
-    Lease sealers(*this);
+    const auto sealers = sealers_.lease([this] { return std::make_unique<Sealers>(keys_); });
     header = VARVE_TRY(open_header(*sealers, ordinal, sealed.first(kSealedSegmentHeaderBytes)));
     if (header.body_length != plain.size()) return Error(Errc::kCorrupt, "its length is another");
-    VARVE_TRY((*sealers).body.open(
+    VARVE_TRY(sealers->body.open(
         ordinal,
         additional_data(keys_, ordinal, SegmentPart::kBody, static_cast<uint8_t>(header.type)),
         body, body.first(plain.size())));
@@ -112,11 +97,11 @@ Result<std::shared_ptr<const DecodedSegment>> SegmentReader::decode(uint64_t ord
   const size_t lengths_bytes = size_t{4} * header.chunk_count;
   Buffer raw(header.raw_length);
   VARVE_TRY(decompress(header.codec, plain.subspan(lengths_bytes), raw.span()));
-  const bool at_once = naming == Naming::kAtOnce;
-  auto chunks = VARVE_TRY(
-      find_chunks(header, plain.first(lengths_bytes), raw.view(), at_once ? &hasher : nullptr));
-  if (at_once)
+  auto chunks = VARVE_TRY(find_chunks(header, plain.first(lengths_bytes), raw.size()));
+  if (naming == Naming::kAtOnce) {
+    VARVE_TRY(name_chunks(header.type, raw.view(), hasher, chunks));
     return std::make_shared<const DecodedSegment>(header.type, std::move(raw), std::move(chunks));
+  }
   return std::make_shared<const DecodedSegment>(header.type, std::move(raw), std::move(chunks),
                                                 hasher);
 }

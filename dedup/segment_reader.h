@@ -6,9 +6,8 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
-#include <vector>
 
+#include "dedup/base/idle_pool.h"
 #include "dedup/decoded_segment.h"
 #include "dedup/hasher.h"
 #include "dedup/pack_keys.h"
@@ -35,13 +34,10 @@ class SegmentReader {
 
  private:
   struct Sealers;
-  class Lease;
   Result<SegmentHeader> open_header(Sealers& sealers, uint64_t ordinal, ByteView sealed) const;
 
   PackKeys keys_;
-  mutable std::mutex mutex_;
-  mutable std::vector<std::unique_ptr<Sealers>>
-      idle_;  // a key schedule is worth keeping; each serves one thread at a time
+  mutable IdlePool<Sealers> sealers_;  // a key schedule is worth keeping
 };
 
 /// Seals one segment into `out`, which becomes header and body as they stand in a pack.

@@ -18,8 +18,9 @@ PackContents::Content PackContents::of(const PackId& pack) {
   return content;
 }
 
-const IndexedChunk* StreamMemory::expected() const {
-  return content_ && next_ < content_->chunks.size() ? &content_->chunks[next_] : nullptr;
+const IndexedChunk* StreamMemory::expected(size_t ahead) const {
+  return content_ && next_ + ahead < content_->chunks.size() ? &content_->chunks[next_ + ahead]
+                                                             : nullptr;
 }
 
 void StreamMemory::saw(const ChunkId& id, const std::optional<ChunkPlace>& place) {

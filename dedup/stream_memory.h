@@ -38,8 +38,9 @@ class StreamMemory {
  public:
   explicit StreamMemory(PackContents& contents) : contents_(contents) {}
 
-  /// The chunk that may come next; nullptr if there is no guess. Valid until `saw`.
-  const IndexedChunk* expected() const;
+  /// The chunk that may come next, or `ahead` chunks behind that; nullptr if there is no guess.
+  /// Valid until `saw`.
+  const IndexedChunk* expected(size_t ahead = 0) const;
   /// `id` came next; `place` if it is in a pack already.
   void saw(const ChunkId& id, const std::optional<ChunkPlace>& place);
 

@@ -79,11 +79,17 @@ class Flusher::Source final : public RechunkSource {
     return file_.dirty.together(offset, to);
   }
 
+  Result<std::vector<Front>> put_fronts(ByteView window, size_t begins_before) override {
+    std::vector<Front> fronts;
+    for (const Ingest::Put& put :
+         VARVE_TRY(parts_.ingest.put_fronts(*file_.stream, window, parts_.chunker, begins_before)))
+      fronts.push_back(front_of(put));
+    return fronts;
+  }
+
   Result<Front> put_front(ByteView window, size_t limit) override {
-    const Ingest::Put put =
-        VARVE_TRY(parts_.ingest.put_front(*file_.stream, window, parts_.chunker, limit));
-    if (put.is_new) file_.stored_bytes += put.length;
-    return Front{put.id, put.length};
+    const ByteView chunk = window.first(std::min(parts_.chunker.cut(window), limit));
+    return front_of(VARVE_TRY(parts_.ingest.put(*file_.stream, chunk)));
   }
 
   Result<void> replace(FileRange range, std::vector<Extent> extents) override {
@@ -99,6 +105,11 @@ class Flusher::Source final : public RechunkSource {
   }
 
  private:
+  Front front_of(const Ingest::Put& put) {
+    if (put.is_new) file_.stored_bytes += put.length;
+    return {put.id, put.length};
+  }
+
   Parts& parts_;
   FileState& file_;
   uint64_t version_;

@@ -106,13 +106,23 @@ bool Rechunk::waits_for_more() const {
   return data_end_ == options_.open_end && window_.size() < options_.chunk_bytes_max;
 }
 
-Result<void> Rechunk::take_chunk(size_t limit) {
-  const RechunkSource::Front chunk = VARVE_TRY(source_.put_front(window_, limit));
+void Rechunk::took(const RechunkSource::Front& chunk) {
   extents_.push_back({position_, chunk.length, chunk.id, 0});
   window_ = window_.subspan(chunk.length);
   position_ += chunk.length;
   pending_.to = position_;
-  if (pending_.length() >= options_.replace_bytes_max) return publish();
+}
+
+/// The next chunk, and those behind it that begin before that place of the file.
+Result<void> Rechunk::take_chunks(uint64_t begins_before) {
+  const uint64_t ahead = begins_before > position_ ? begins_before - position_ : 1;
+  for (const RechunkSource::Front& chunk : VARVE_TRY(source_.put_fronts(window_, ahead)))
+    took(chunk);
+  return {};
+}
+
+Result<void> Rechunk::take_chunk(size_t limit) {
+  took(VARVE_TRY(source_.put_front(window_, limit)));
   return {};
 }
 
@@ -137,8 +147,12 @@ Result<void> Rechunk::cut_region() {
       while (next_ < runs_.size() && runs_[next_].from < data_end_) next_++;
       break;
     }
-    const bool resyncs = position_ < covered_to + options_.resync_bytes_max;
-    VARVE_TRY(take_chunk(resyncs ? SIZE_MAX : boundary_behind(position_) - position_));
+    if (position_ < covered_to + options_.resync_bytes_max) {
+      VARVE_TRY(take_chunks(covered_to));
+    } else {
+      VARVE_TRY(take_chunk(boundary_behind(position_) - position_));
+    }
+    if (pending_.length() >= options_.replace_bytes_max) VARVE_TRY(publish());
     while (next_ < runs_.size() && runs_[next_].from < position_)
       covered_to = std::max(covered_to, runs_[next_++].to);
   }

@@ -34,12 +34,15 @@ class RechunkSource {
   /// The dirty bytes from `offset` on that lie together in memory, at most to `to`; none if there
   /// are none. They stay as they are while the slice lives.
   virtual DirtySlice borrow(uint64_t offset, uint64_t to) = 0;
-  /// Stores the chunk that begins at the front of `window`, which holds at least chunk_bytes_max or
-  /// reaches to the end of the data; at most `limit` bytes of it. Gives its length too.
   struct Front {
     ChunkId id;
     size_t length = 0;
   };
+  /// Stores the chunk that begins at the front of `window`, which holds at least chunk_bytes_max or
+  /// reaches to the end of the data, and any that follow, begin before `begins_before`, and have as
+  /// much of the window before them; gives them in order.
+  virtual Result<std::vector<Front>> put_fronts(ByteView window, size_t begins_before) = 0;
+  /// Stores the one chunk at the front, cut to at most `limit` bytes.
   virtual Result<Front> put_front(ByteView window, size_t limit) = 0;
   /// [from, to) now consists of `extents`.
   virtual Result<void> replace(FileRange range, std::vector<Extent> extents) = 0;
@@ -73,7 +76,9 @@ class Rechunk {
   Result<void> fill_window();
   Result<void> copy_window(uint64_t to);
   uint64_t dirty_end() const;
+  Result<void> take_chunks(uint64_t begins_before);
   Result<void> take_chunk(size_t limit);
+  void took(const RechunkSource::Front& chunk);
   Result<void> publish();
   bool is_boundary(uint64_t at) const;
   uint64_t boundary_behind(uint64_t at) const;

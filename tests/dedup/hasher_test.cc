@@ -3,10 +3,12 @@
 
 #include "dedup/hasher.h"
 
+#include <random>
 #include <thread>
 
 #include "dedup/base/checksum.h"
 #include "tests/dedup/key_world.h"
+#include "tests/support/test_seed.h"
 
 namespace varve {
 namespace {
@@ -34,6 +36,55 @@ TEST(Hasher, ChunkIdsAreHmacUnderTheChunkIdKey) {
     const Bytes chunk(length, 0xa5);
     EXPECT_EQ(hasher.chunk_id(chunk), hmac_by_definition(key, chunk)) << length;
   }
+}
+
+TEST(Hasher, ManyItemsAtOnceHaveTheIdsThatTheyHaveOneByOne) {
+  const uint64_t seed = test_seed();
+  std::mt19937_64 random(seed);
+  const Hasher hasher(seeded_keyring(1));
+  Bytes data(200'000);
+  for (uint8_t& byte : data) byte = static_cast<uint8_t>(random());
+  // Of lengths around blocks, and longer than what is hashed side by side; more than one burst.
+  const size_t lengths[] = {1, 55, 56, 63, 64, 65, 4096, 32'000, 65'000, 65'001, 65'536, 100'000};
+  for (const size_t count : {0, 1, 11, 12, 13, 64, 128, 129, 300}) {
+    std::vector<ByteView> items;
+    for (size_t i = 0; i < count; i++)
+      items.push_back(ByteView(data).subspan(random() % 90'000, lengths[random() % 12]));
+    std::vector<ChunkId> ids(count);
+    ASSERT_TRUE(hasher.item_ids(SegmentType::kChunks, items, ids).ok());
+    for (size_t i = 0; i < count; i++)
+      ASSERT_EQ(ids[i], hasher.chunk_id(items[i]))
+          << "seed " << seed << ", " << i << " of " << count;
+  }
+}
+
+TEST(Hasher, ManyThreadsHashManyItemsAtOnce) {
+  const Hasher hasher(seeded_keyring(1));
+  const Bytes data(40'000, 0x17);
+  std::vector<std::thread> threads;
+  for (size_t thread = 0; thread < 4; thread++) {
+    threads.emplace_back([&, thread] {
+      std::vector<ByteView> items;
+      for (size_t i = 0; i < 40; i++) items.push_back(ByteView(data).first(1 + 1000 * thread + i));
+      std::vector<ChunkId> ids(items.size());
+      for (int round = 0; round < 20; round++) {
+        ASSERT_TRUE(hasher.item_ids(SegmentType::kChunks, items, ids).ok());
+        for (size_t i = 0; i < items.size(); i++) ASSERT_EQ(ids[i], hasher.chunk_id(items[i]));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST(Hasher, OneItemAmongManyThatIsNoObjectIsAnError) {
+  const Hasher hasher(seeded_keyring(1));
+  const Bytes whole = {1, 0, 0, 0, 'x'}, broken = {9, 0, 0, 0, 'x'};
+  std::vector<ByteView> items(20, whole);
+  std::vector<ChunkId> ids(items.size());
+  EXPECT_TRUE(hasher.item_ids(SegmentType::kTree, items, ids).ok());
+  EXPECT_EQ(ids[19], *hasher.item_id(SegmentType::kTree, whole));
+  items[13] = broken;
+  EXPECT_EQ(hasher.item_ids(SegmentType::kTree, items, ids).error().code(), Errc::kCorrupt);
 }
 
 TEST(Hasher, ObjectIdsAreOfTypeAndCanonicalPartUnderAnotherKey) {

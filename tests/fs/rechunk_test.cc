@@ -15,6 +15,7 @@ namespace varve {
 namespace {
 
 constexpr size_t kMinimum = 64, kMaximum = 1024;
+constexpr size_t kFrontsMax = 5;  // that are put at once
 
 /// A chunker of the same kind with small chunks: cuts depend on the bytes since the last cut alone.
 size_t toy_cut(ByteView bytes) {
@@ -48,6 +49,15 @@ class ToyFile : public RechunkSource {
                      });
   }
   DirtySlice borrow(uint64_t offset, uint64_t to) override { return dirty.together(offset, to); }
+  Result<std::vector<Front>> put_fronts(ByteView window, size_t begins_before) override {
+    std::vector<Front> fronts;
+    size_t at = 0;
+    do {
+      fronts.push_back(put_front(window.subspan(at), SIZE_MAX).value());
+      at += fronts.back().length;
+    } while (at < begins_before && window.size() - at >= kMaximum && fronts.size() < kFrontsMax);
+    return fronts;
+  }
   Result<Front> put_front(ByteView window, size_t limit) override {
     const ByteView chunk = window.first(std::min(toy_cut(window), limit));
     EXPECT_FALSE(chunk.empty());
