@@ -114,12 +114,15 @@ Result<std::vector<HintedExtent>> SnapshotReader::extents_of_tree(const TreeRef&
   return result;
 }
 
+Fetch::Wish SnapshotReader::wish_for(const HintedExtent& extent) {
+  return {.hint = extent.hint, .length_min = extent.extent.chunk_offset + extent.extent.length};
+}
+
 // Fills the part of `out`, which is the file from `offset` on, that the extent covers.
 Result<void> SnapshotReader::read_extent(const HintedExtent& extent, uint64_t offset,
                                          ByteSpan out) {
   const Extent& range = extent.extent;
-  ChunkBytes chunk = VARVE_TRY(fetch_->chunk(
-      range.chunk, {.hint = extent.hint, .length_min = range.chunk_offset + range.length}));
+  ChunkBytes chunk = VARVE_TRY(fetch_->chunk(range.chunk, wish_for(extent)));
   if (range.chunk_offset + range.length > chunk.bytes.size())
     return Error(Errc::kCorrupt, "an extent reaches beyond its chunk " + range.chunk.hex());
   uint64_t from = std::max(offset, range.offset);
@@ -148,8 +151,13 @@ Result<size_t> SnapshotReader::read(const TreeEntry& file, uint64_t offset, Byte
   out = out.first(static_cast<size_t>(std::min<uint64_t>(out.size(), size - offset)));
   auto [ahead_from, ahead_to] = ahead_->note(file.number, offset, offset + out.size());
   if (ahead_from < std::min(ahead_to, size)) read_ahead(file, ahead_from, ahead_to);
+  const std::vector<HintedExtent> wanted = VARVE_TRY(extents(file, offset, offset + out.size()));
+  std::vector<Fetch::Asked> asked;
+  for (const HintedExtent& extent : wanted)
+    asked.push_back({extent.extent.chunk, wish_for(extent)});
+  const NamesAhead ready = fetch_->make_ready(asked);
   uint64_t filled = 0;
-  for (const HintedExtent& extent : VARVE_TRY(extents(file, offset, offset + out.size()))) {
+  for (const HintedExtent& extent : wanted) {
     uint64_t begin = std::max(extent.extent.offset, offset) - offset;
     if (begin > filled)
       std::fill_n(out.begin() + static_cast<ptrdiff_t>(filled), begin - filled, uint8_t{0});

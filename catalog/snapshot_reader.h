@@ -34,6 +34,7 @@ class SnapshotReader {
   struct Ahead;
   Result<std::vector<HintedExtent>> extents_of_tree(const TreeRef& tree, uint64_t from, uint64_t to,
                                                     size_t count_max);
+  static Fetch::Wish wish_for(const HintedExtent& extent);
   Result<void> read_extent(const HintedExtent& extent, uint64_t offset, ByteSpan out);
   void read_ahead(const TreeEntry& file, uint64_t from, uint64_t to);
 

@@ -73,4 +73,36 @@ size_t DecodedSegment::memory_bytes() const {
          (offsets_.capacity() + order_.capacity()) * sizeof(uint32_t);
 }
 
+void NamesAhead::add(std::shared_ptr<const DecodedSegment> segment, const ChunkId& id,
+                     uint64_t length_min) {
+  if (segment->hasher_ == nullptr) return;
+  std::unique_lock lock(segment->mutex_);
+  std::optional<size_t> first;
+  for (size_t i = 0; i < segment->chunks_.size(); i++) {
+    if (segment->names_[i] == DecodedSegment::Name::kKnown && segment->chunks_[i].id == id) return;
+    if (!first && segment->names_[i] == DecodedSegment::Name::kUnknown &&
+        segment->chunks_[i].length == length_min)
+      first = i;
+  }
+  lock.unlock();
+  if (first) unnamed_.push_back({std::move(segment), *first});
+}
+
+void NamesAhead::name() {
+  if (unnamed_.empty()) return;
+  std::vector<ByteView> items;
+  items.reserve(unnamed_.size());
+  for (const Unnamed& one : unnamed_) items.push_back(one.segment->bytes_of(one.number));
+  std::vector<ChunkId> ids(items.size());
+  const DecodedSegment& any = *unnamed_.front().segment;
+  // What cannot be named is left to who looks for it.
+  if (!any.hasher_->item_ids(any.type_, items, ids).ok()) return;
+  for (size_t i = 0; i < ids.size(); i++) {
+    const DecodedSegment& segment = *unnamed_[i].segment;
+    std::lock_guard lock(segment.mutex_);
+    segment.chunks_[unnamed_[i].number].id = ids[i];
+    segment.names_[unnamed_[i].number] = DecodedSegment::Name::kKnown;
+  }
+}
+
 }  // namespace varve

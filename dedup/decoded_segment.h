@@ -4,6 +4,7 @@
 // Immutable but for the names that it finds out; any thread.
 #pragma once
 
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -34,6 +35,7 @@ class DecodedSegment {
   size_t memory_bytes() const;
 
  private:
+  friend class NamesAhead;
   void note_offsets();
   std::optional<ByteView> find_in_order(const ChunkId& id) const;
   std::optional<ByteView> find_by_naming(const ChunkId& id, uint64_t length_min) const;
@@ -52,6 +54,23 @@ class DecodedSegment {
   mutable std::vector<Name> names_;
   std::vector<uint32_t> offsets_;  // of each chunk in raw_
   std::vector<uint32_t> order_;    // the chunks' numbers by their ids, where they have all
+};
+
+/// Names what will be looked for in segments, before it is: side by side (Hasher::item_ids), which
+/// costs half of naming each by itself. Keeps the segments. One thread.
+class NamesAhead {
+ public:
+  /// The chunk that `segment` would name first to find that one, unless it need not.
+  void add(std::shared_ptr<const DecodedSegment> segment, const ChunkId& id, uint64_t length_min);
+  /// Names all that were added.
+  void name();
+
+ private:
+  struct Unnamed {
+    std::shared_ptr<const DecodedSegment> segment;
+    size_t number = 0;  // of the chunk in it
+  };
+  std::vector<Unnamed> unnamed_;
 };
 
 }  // namespace varve

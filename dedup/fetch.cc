@@ -13,6 +13,8 @@ namespace {
 constexpr size_t kReadAheadTasksMax = 8;  // more are dropped, not queued
 // A chunk may move, by collection, between the index's answer and the read.
 constexpr int kLooksMax = 3;
+// Fewer chunks than this are as soon named one by one (hmac_lanes.h).
+constexpr size_t kNamedTogetherMin = 12;
 
 }  // namespace
 
@@ -108,6 +110,24 @@ Result<ChunkBytes> Fetch::chunk(const ChunkId& id, const Wish& wish) {
     if (!found.ok()) reason = std::move(found).error();
   }
   return state_->by_index(id, wish, std::move(reason));
+}
+
+NamesAhead Fetch::make_ready(std::span<const Asked> chunks) {
+  NamesAhead names;
+  if (chunks.size() < kNamedTogetherMin) return names;
+  for (const Asked& asked : chunks) {
+    std::optional<ChunkPlace> place = asked.wish.hint;
+    if (!place) {
+      const auto found = state_->index.find(asked.id);
+      if (!found.ok() || !*found) continue;
+      place = *found;
+    }
+    auto segment = state_->segment(*place, {Naming::kWhenLookedFor, asked.wish.reach});
+    if (segment.ok() && (*segment)->type() == SegmentType::kChunks)
+      names.add(std::move(*segment), asked.id, asked.wish.length_min);
+  }
+  names.name();
+  return names;
 }
 
 void Fetch::prefetch(const ChunkId& id, const std::optional<ChunkPlace>& hint) {

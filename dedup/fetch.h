@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "dedup/chunk_index.h"
 #include "dedup/ingest.h"
@@ -37,6 +38,14 @@ class Fetch {
   /// have it does not answer.
   Result<ChunkBytes> chunk(const ChunkId& id, const Wish& wish);
   Result<ChunkBytes> chunk(const ChunkId& id) { return chunk(id, Wish()); }
+
+  /// Brings here what a reader is about to ask for, chunk by chunk, and names it side by side. It
+  /// is kept while what this returns lives. Never fails: what does, does so when it is asked for.
+  struct Asked {
+    ChunkId id;
+    Wish wish;
+  };
+  [[nodiscard]] NamesAhead make_ready(std::span<const Asked> chunks);
 
   /// Begins to decode in the background what a sequential reader will ask for next. Never blocks,
   /// never fails.

@@ -315,7 +315,7 @@ Result<void> SnapshotNodes::read(File& file, uint64_t offset, size_t size,
   }
   uint64_t end = std::min<uint64_t>(file_size, offset + size);
   std::vector<Extent> extents;
-  std::vector<std::optional<ChunkPlace>> hints;
+  std::vector<Fetch::Asked> asked;  // of each extent
   std::vector<HintedExtent> ahead;
   {
     std::lock_guard lock(file.mutex);
@@ -329,8 +329,10 @@ Result<void> SnapshotNodes::read(File& file, uint64_t offset, size_t size,
       file.known = window;
     }
     for (const HintedExtent& hinted : overlapping(file.extents, {offset, end})) {
-      extents.push_back(hinted.extent);
-      hints.push_back(hinted.hint);
+      const Extent& extent = hinted.extent;
+      extents.push_back(extent);
+      asked.push_back(
+          {extent.chunk, {.hint = hinted.hint, .length_min = extent.chunk_offset + extent.length}});
     }
     if (next) {
       for (const HintedExtent& hinted :
@@ -340,11 +342,11 @@ Result<void> SnapshotNodes::read(File& file, uint64_t offset, size_t size,
   }
   for (const HintedExtent& hinted : ahead)
     working_copy_.fetch().prefetch(hinted.extent.chunk, hinted.hint);
+  const NamesAhead ready = working_copy_.fetch().make_ready(asked);
   Buffer out(static_cast<size_t>(end - offset));
   VARVE_TRY(read_view(offset, out.span(), {}, extents, [&](const Extent& extent) {
-    return working_copy_.fetch().chunk(
-        extent.chunk, {.hint = hints[static_cast<size_t>(&extent - extents.data())],
-                       .length_min = extent.chunk_offset + extent.length});
+    const Fetch::Asked& one = asked[static_cast<size_t>(&extent - extents.data())];
+    return working_copy_.fetch().chunk(one.id, one.wish);
   }));
   reply(out.view());
   return {};

@@ -164,9 +164,15 @@ Result<void> Volume::read_live(Handle& handle, uint64_t offset, size_t size,
     reply(dirty[0].bytes);
     return {};
   }
+  Fetch& fetch = working_copy_.fetch();
+  std::vector<Fetch::Asked> asked;
+  for (const Extent& e : extents)
+    asked.push_back({e.chunk, {.length_min = e.chunk_offset + e.length}});
+  // Little of what was committed lies under data that is dirty still: it is not looked for.
+  const NamesAhead ready = dirty.empty() ? fetch.make_ready(asked) : NamesAhead();
   Buffer out(static_cast<size_t>(end - offset));
   VARVE_TRY(read_view(offset, out.span(), dirty, extents, [&](const Extent& e) {
-    return working_copy_.fetch().chunk(e.chunk, {.length_min = e.chunk_offset + e.length});
+    return fetch.chunk(e.chunk, asked[static_cast<size_t>(&e - extents.data())].wish);
   }));
   reply(out.view());
   return {};

@@ -64,6 +64,50 @@ TEST_F(DecodedSegmentTest, AChunkIsAtLeastAsLongAsItsReaderKnows) {
   EXPECT_TRUE(segment.find(hasher.chunk_id(contents[0]), contents[0].size()));
 }
 
+TEST_F(DecodedSegmentTest, NamesAheadOfWhoLooks) {
+  // Two segments at once, with chunks of equal length, some asked for twice and some not there.
+  const std::shared_ptr<const DecodedSegment> named(new DecodedSegment(named_at_once()));
+  const auto a =
+      std::make_shared<const DecodedSegment>(SegmentType::kChunks, bytes(), rows, hasher);
+  const auto b =
+      std::make_shared<const DecodedSegment>(SegmentType::kChunks, bytes(), rows, hasher);
+  for (int round = 0; round < 3; round++) {
+    NamesAhead names;
+    for (const auto& segment : {a, b, named}) {
+      for (const Bytes& content : contents)
+        names.add(segment, hasher.chunk_id(content), content.size());
+      names.add(segment, hasher.chunk_id(contents[0]), contents[0].size());
+      names.add(segment, hasher.chunk_id(Bytes(100, 99)), 100);
+      names.add(segment, hasher.chunk_id(contents[1]), 12345);
+    }
+    names.name();
+    for (const auto& segment : {a, b, named}) expect_all(*segment, 0);
+  }
+}
+
+TEST_F(DecodedSegmentTest, NamingAheadWhileOthersLook) {
+  for (int round = 0; round < 50; round++) {
+    const auto segment =
+        std::make_shared<const DecodedSegment>(SegmentType::kChunks, bytes(), rows, hasher);
+    std::thread reader([&] { expect_all(*segment, 0); });
+    NamesAhead names;
+    for (const Bytes& content : contents)
+      names.add(segment, hasher.chunk_id(content), content.size());
+    names.name();
+    expect_all(*segment, 0);
+    reader.join();
+  }
+}
+
+TEST_F(DecodedSegmentTest, WhatCannotBeNamedAheadIsLeftToWhoLooks) {
+  const auto tree =
+      std::make_shared<const DecodedSegment>(SegmentType::kTree, bytes(), rows, hasher);
+  NamesAhead names;
+  for (int i = 0; i < 20; i++) names.add(tree, ChunkId(), contents[8].size());
+  names.name();
+  EXPECT_FALSE(tree->find(ChunkId(), 1));
+}
+
 TEST_F(DecodedSegmentTest, WhatCannotBeNamedIsNotFoundAndHidesNothing) {
   // Objects of trees begin with the length of their canonical part: these claim too much.
   const DecodedSegment segment(SegmentType::kTree, bytes(), rows, hasher);

@@ -65,6 +65,35 @@ TEST(Fetch, DamageIsNeverGivenOutAndAnotherCopyIsTaken) {
       world.fetch->chunk(id, {.hint = ChunkPlace{first[0].info.pack, 0}})->bytes, a));
 }
 
+TEST(Fetch, WhatIsMadeReadyIsGivenOutAsItIsWithDamageInIt) {
+  IngestWorld world;
+  std::vector<Bytes> contents;
+  std::vector<Fetch::Asked> asked;
+  std::vector<PackStore::Recovered> sealed;
+  for (size_t i = 0; i < 40; i++) {
+    const auto stream = world.open_stream();
+    contents.push_back(random_bytes(world.random, 1000 + i % 4));
+    asked.push_back(
+        {world.ingest->put(*stream, contents.back())->id, {.length_min = contents.back().size()}});
+    // Several packs, the first of which is damaged below.
+    if (i % 10 == 9) sealed = world.ingest->seal_open(PackClass::kData).value();
+    if (i == 9) {
+      const std::string path = pack_path(PackClass::kData, sealed[0].info.hash);
+      ASSERT_TRUE(world.storage.flip_bit(path, 8 * 200));
+    }
+  }
+  asked.push_back({id_of<ChunkId>(1), {}});  // nowhere
+  const NamesAhead ready = world.fetch->make_ready(asked);
+  EXPECT_EQ(world.metric("varve_segments_decoded_total"), 3u);
+  for (size_t i = 0; i < contents.size(); i++) {
+    const auto chunk = world.fetch->chunk(asked[i].id, asked[i].wish);
+    ASSERT_EQ(chunk.ok(), i >= 10) << i;
+    EXPECT_TRUE(!chunk.ok() || std::ranges::equal(chunk->bytes, contents[i])) << i;
+  }
+  EXPECT_FALSE(world.fetch->chunk(asked.back().id).ok());
+  EXPECT_EQ(world.metric("varve_segments_decoded_total"), 3u) << "nothing was decoded twice";
+}
+
 TEST(Fetch, WhatLayInAMissingPackIsStoredAgain) {
   IngestWorld world;
   auto stream = world.open_stream();
