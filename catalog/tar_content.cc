@@ -10,6 +10,7 @@ namespace {
 
 constexpr size_t kImageHeadBytes = 128 * kKiB;
 constexpr size_t kPieceBytes = 512 * kKiB;  // what is written at once is seldom more
+constexpr size_t kGatheredBytes = kMiB;     // some dozens of chunks are cut and hashed at once
 
 }  // namespace
 
@@ -18,7 +19,7 @@ TarContent::TarContent(Ingest& ingest, const Chunker& chunker, Room room)
       chunker_(chunker),
       room_(std::move(room)),
       streams_(ingest.open_stream(SegmentType::kChunks, Ingest::Access::kSequential)) {
-  buffer_.reserve(chunker.sizes().maximum + kImageHeadBytes + kPieceBytes);
+  buffer_.reserve(chunker.sizes().maximum + kImageHeadBytes + kGatheredBytes + kPieceBytes);
 }
 
 void TarContent::begin() {
@@ -36,12 +37,17 @@ void TarContent::choose_stream(ByteView head) {
     image_ = ingest_.open_stream(SegmentType::kChunks, Ingest::Access::kRandom);
 }
 
-Result<void> TarContent::put(ByteView chunk) {
-  VARVE_TRY(room_.admit(chunk.size()));
-  const Ingest::Put put = VARVE_TRY(ingest_.put(image_ ? *image_ : *streams_, chunk));
-  if (put.is_new) room_.stored(chunk.size());
-  extents_.push_back({at_, chunk.size(), put.id, 0});
-  at_ += chunk.size();
+/// Cuts the chunks off that begin before `begins_before`, or some of them.
+Result<void> TarContent::put(size_t begins_before) {
+  VARVE_TRY(room_.admit(begins_before));
+  Ingest::Stream& stream = image_ ? *image_ : *streams_;
+  for (const Ingest::Put& put :
+       VARVE_TRY(ingest_.put_fronts(stream, waiting(), chunker_, begins_before))) {
+    if (put.is_new) room_.stored(put.length);
+    extents_.push_back({at_, put.length, put.id, 0});
+    at_ += put.length;
+    cut_to_ += put.length;
+  }
   return {};
 }
 
@@ -49,11 +55,7 @@ Result<void> TarContent::put(ByteView chunk) {
 Result<void> TarContent::cut(size_t keep) {
   if (waiting().size() <= keep) return {};
   choose_stream(waiting());
-  while (waiting().size() > keep) {
-    const size_t length = chunker_.cut(waiting());
-    VARVE_TRY(put(waiting().first(length)));
-    cut_to_ += length;
-  }
+  while (waiting().size() > keep) VARVE_TRY(put(waiting().size() - keep));
   return {};
 }
 
@@ -72,7 +74,7 @@ Result<void> TarContent::write(uint64_t offset, ByteView bytes) {
     cut_to_ = 0;
   }
   buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
-  return cut(keep);
+  return waiting().size() > keep + kGatheredBytes ? cut(keep) : Result<void>();
 }
 
 Result<void> TarContent::finish() {

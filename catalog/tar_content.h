@@ -34,7 +34,7 @@ class TarContent {
  private:
   ByteView waiting() const { return ByteView(buffer_).subspan(cut_to_); }
   Result<void> cut(size_t keep);
-  Result<void> put(ByteView chunk);
+  Result<void> put(size_t begins_before);
   void choose_stream(ByteView head);
 
   Ingest& ingest_;
