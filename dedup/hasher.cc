@@ -77,7 +77,10 @@ class Hmac {
 
 struct Hasher::State {
   explicit State(const Secret& chunk_key, const Secret& object_key)
-      : chunks(chunk_key), objects(object_key), many(HmacLanes::make(chunk_key)) {}
+      : chunks(chunk_key),
+        objects(object_key),
+        many(HmacLanes::make(chunk_key,
+                             [this](ByteView chunk) { return chunks.code({}, chunk); })) {}
 
   const Hmac chunks, objects;
   const std::unique_ptr<HmacLanes> many;  // of chunks; nullptr where there is no such thing

@@ -3,6 +3,7 @@
 // multi-buffer library where the build has it. The codes are the same as one by one.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -19,9 +20,11 @@ class HmacLanes {
   /// Fewer messages than this are done as soon one by one.
   static constexpr size_t kMessagesMin = 12;
 
-  /// nullptr where the build has no such library, the processor no such registers, or a code of the
-  /// library's is not what OpenSSL says: a chunk under a wrong id would never be found.
-  static std::unique_ptr<HmacLanes> make(const Secret& key);
+  /// nullptr where the build has no such library, the processor no such registers, or a code is not
+  /// what `one_by_one` says, which knows the key too: a chunk under a wrong id would never be
+  /// found.
+  static std::unique_ptr<HmacLanes> make(const Secret& key,
+                                         const std::function<ChunkId(ByteView)>& one_by_one);
   ~HmacLanes();
 
   struct Job {

@@ -15,6 +15,7 @@ MAY_INCLUDE = {
 }
 LIBRARIES = {
     r"openssl/": {"dedup/base/checksum.cc", "dedup/base/random.cc", "dedup/base/secret.cc", "dedup/sealer.cc", "dedup/hasher.cc"},
+    r"intel-ipsec-mb": {"dedup/hmac_lanes.cc"},
     r"zstd": {"dedup/compressor.cc"},
     r"lmdb\.h": {"dedup/base/lmdb_kv.cc", "dedup/base/lmdb_transactions.h"},
     r"xxhash\.h": {"dedup/base/checksum.cc"},
