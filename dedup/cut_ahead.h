@@ -3,8 +3,8 @@
 //
 // Where the stream was followed before (stream_memory.h) a plan takes its cuts from there without
 // rolling through the data: a guess, that a look at the last bytes before each cut supports and
-// that the chunk's id proves or not. Where the look fails the chunker cuts, until it comes to a place
-// where the stream was cut before: behind data that was changed in place, that is soon.
+// that the chunk's id proves or not. Where the look fails the chunker cuts, until it comes to a
+// place where the stream was cut before: behind data that was changed in place, that is soon.
 #pragma once
 
 #include <optional>
