@@ -99,6 +99,14 @@ class History {
   Result<PackList> list(const FileHash& list) const;
   /// The packs of a list and all its bases.
   Result<std::vector<PackInfo>> packs_of_list(const FileHash& list) const;
+  /// What a snapshot needs: by the newest exact list that names it, or by the list that it was born
+  /// with, which `list` is then. Of an exact list whose packs are not all here the other is taken,
+  /// if that is whole.
+  struct Needs {
+    std::vector<PackInfo> packs;
+    std::optional<FileHash> list;
+  };
+  Result<Needs> needs_of(const SnapshotInfo& snapshot) const;
   /// The packs of every list that can be read; those that cannot are logged.
   std::vector<PackInfo> listed_packs() const;
   /// Bases deeper than 64 must be written out flat.
@@ -137,6 +145,9 @@ class History {
   Result<void> publish_record(const std::vector<Statement>& statements);
   /// Publishes a list of those packs, and that `replica` is to keep them; the list stays.
   Result<HoldInForce> publish_hold(const ReplicaId& replica, const std::vector<PackInfo>& packs);
+  /// Publishes an exact list; those that this writer, and those that it succeeds, published before
+  /// go, as far as it names all their snapshots that are here.
+  Result<FileHash> publish_exact_list(PackList list);
   /// Drops for this replica: the statement first, then the snapshot's file and lists that nothing
   /// names any more. kPermission if the snapshot is locked.
   Result<void> drop(const FileHash& snapshot);
@@ -159,6 +170,7 @@ class History {
  private:
   struct State;
   explicit History(std::unique_ptr<State> state);
+  Result<bool> are_here(const std::vector<PackInfo>& packs) const;
   std::set<FileHash> superseded_of_others(const std::vector<SnapshotInfo>& newest_first,
                                           const std::set<WriterId>& mine) const;
   std::unique_ptr<State> state_;

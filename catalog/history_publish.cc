@@ -68,7 +68,7 @@ Result<FileHash> History::State::publish_list(std::vector<FileHash> bases,
   const FileHash hash =
       VARVE_TRY(publish({HistoryKind::kList, encode_pack_list(list), {}, false, time}));
   lists.insert(hash);
-  list_nodes[hash] = {list.depth, list.bases};
+  list_nodes[hash] = {list.depth, list.bases, highest_sequence, writer, {}};
   return hash;
 }
 
@@ -176,6 +176,24 @@ void History::State::tidy_lists(std::vector<FileHash> candidates,
   if (!removed.ok()) log_warning("pack lists stay: " + removed.error().message());
 }
 
+void History::State::remove_superseded_exact_lists(const FileHash& newest) {
+  const std::set<FileHash> named = list_nodes[newest].snapshots;
+  std::vector<FileHash> superseded;
+  for (const FileHash& list : lists) {
+    const auto node = list_node(list);
+    if (!node.ok() || list == newest || (*node)->snapshots.empty()) continue;
+    const WriterId& by = (*node)->writer;
+    if (by != writer && std::find(succeeded.begin(), succeeded.end(), by) == succeeded.end())
+      continue;
+    const auto is_left = [&](const FileHash& snapshot) {
+      return snapshots.contains(snapshot) && !named.contains(snapshot);
+    };
+    if (!std::any_of((*node)->snapshots.begin(), (*node)->snapshots.end(), is_left))
+      superseded.push_back(list);
+  }
+  tidy_lists(std::move(superseded), {});
+}
+
 // The public face.
 
 Result<SnapshotInfo> History::publish_snapshot(const NewSnapshot& snapshot) {
@@ -249,6 +267,22 @@ Result<void> History::publish_record(const std::vector<Statement>& statements) {
   return {};
 }
 
+Result<FileHash> History::publish_exact_list(PackList list) {
+  std::lock_guard lock(state_->mutex);
+  State& state = *state_;
+  list.exact = true;
+  list.depth = 0;
+  list.bases.clear();
+  VARVE_TRY(state.announce(1));
+  const FileHash hash = VARVE_TRY(
+      state.publish({HistoryKind::kList, encode_pack_list(list), {}, false, state.clock.now()}));
+  state.lists.insert(hash);
+  state.list_nodes[hash] = {
+      0, {}, state.highest_sequence, state.writer, {list.snapshots.begin(), list.snapshots.end()}};
+  state.remove_superseded_exact_lists(hash);
+  return hash;
+}
+
 Result<HoldInForce> History::publish_hold(const ReplicaId& replica,
                                           const std::vector<PackInfo>& packs) {
   std::lock_guard lock(state_->mutex);
@@ -316,7 +350,8 @@ std::set<FileHash> History::superseded_of_others(const std::vector<SnapshotInfo>
       continue;
     }
     // Only one that can be read counts as kept; one that came without its packs may not be all.
-    const Result<bool> whole = is_whole(info.header.list);
+    const Result<Needs> needs = needs_of(info);
+    const Result<bool> whole = needs.ok() ? are_here(needs->packs) : Result<bool>(needs.error());
     if (whole.ok() && *whole && body(info.hash).ok()) kept[info.writer]++;
   }
   return superseded;

@@ -30,6 +30,10 @@ struct History::State {
   struct ListNode {
     uint8_t depth = 0;
     std::vector<FileHash> bases;
+    // Of an exact list:
+    uint64_t sequence = 0;
+    WriterId writer;
+    std::set<FileHash> snapshots;
   };
   struct Loaded {
     Envelope envelope;
@@ -97,6 +101,11 @@ struct History::State {
                                    Result<Envelope> envelope);
   /// Needs no lock.
   Result<Envelope> read_envelope(HistoryKind kind, const FileHash& hash) const;
+  struct ReadList {
+    PackList content;
+    ListNode node;
+  };
+  Result<ReadList> read_list_file(const FileHash& list) const;
   Result<PackList> read_pack_list(const FileHash& list) const;
   void refuse(HistoryKind kind, const FileHash& hash, const Error& error);
   bool apply_record(const FileHash& hash, const Envelope& envelope);
@@ -113,6 +122,8 @@ struct History::State {
   bool is_locked(const FileHash& snapshot) const { return locked_until(snapshot).has_value(); }
   std::vector<HoldInForce> holds() const;
   Result<PackList> read_list(const FileHash& list);
+  /// Exact lists that name the snapshot, newest first.
+  std::vector<FileHash> exact_lists_of(const FileHash& snapshot);
   Result<const ListNode*> list_node(const FileHash& list);
   /// Visits `list` and all its bases once each.
   Result<void> walk_lists(
@@ -153,6 +164,7 @@ struct History::State {
   Result<void> remove_unnamed_lists(std::vector<FileHash> candidates,
                                     const std::vector<FileHash>& kept);
   /// The same where a list that stays does no harm: a failure is logged.
+  void remove_superseded_exact_lists(const FileHash& newest);
   void tidy_lists(std::vector<FileHash> candidates, const std::vector<FileHash>& kept);
 };
 

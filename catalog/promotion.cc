@@ -1,6 +1,7 @@
 #include "catalog/promotion.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "dedup/base/log.h"
@@ -133,16 +134,16 @@ Result<RebuiltTrees> choose_site(const History& history, const PromotionPlan& pl
 Result<void> check_trees_are_whole(const RebuiltTrees& trees, const History& history,
                                    Storage& storage,
                                    const std::function<bool(const PackInfo&)>& evicted) {
-  std::set<FileHash> lists;
-  for (const RebuiltTree& tree : trees.trees) lists.insert(tree.list);
+  std::map<FileHash, SnapshotInfo> snapshots;
+  for (const RebuiltTree& tree : trees.trees) snapshots.emplace(tree.from.hash, tree.from);
   std::vector<std::string> missing;
   std::set<FileHash> looked_at;
-  for (const FileHash& list : lists) {
-    const auto packs = history.packs_of_list(list);
-    if (!packs.ok() && packs.error().code() == Errc::kIo) return packs.error();
-    if (!packs.ok()) missing.push_back(packs.error().message());
-    if (!packs.ok()) continue;
-    for (const PackInfo& pack : *packs) {
+  for (const auto& [hash, snapshot] : snapshots) {
+    const auto needs = history.needs_of(snapshot);
+    if (!needs.ok() && needs.error().code() == Errc::kIo) return needs.error();
+    if (!needs.ok()) missing.push_back(needs.error().message());
+    if (!needs.ok()) continue;
+    for (const PackInfo& pack : needs->packs) {
       if (!looked_at.insert(pack.hash).second || evicted(pack)) continue;
       if (VARVE_TRY(is_there(pack, storage))) continue;
       missing.push_back(pack_path(pack.pack_class, pack.hash));

@@ -35,6 +35,20 @@ Result<void> read_bundles(const PackInfo& catalog, PackStore& packs, BundledPack
   });
 }
 
+/// What snapshots need by their newest lists; all that is listed where one of them cannot be read.
+std::set<PackId> needed_packs(const History& history) {
+  std::vector<SnapshotInfo> all = history.snapshots();
+  const std::vector<SnapshotInfo> checkpoints = history.checkpoints();
+  all.insert(all.end(), checkpoints.begin(), checkpoints.end());
+  std::set<PackId> needed;
+  for (const SnapshotInfo& info : all) {
+    const Result<History::Needs> needs = history.needs_of(info);
+    for (const PackInfo& pack : needs.ok() ? needs->packs : history.listed_packs())
+      needed.insert(pack.pack);
+  }
+  return needed;
+}
+
 }  // namespace
 
 Result<KvBatch> rebuild_packs(const History& history, PackStore& packs, ChunkIndex& index) {
@@ -45,12 +59,15 @@ Result<KvBatch> rebuild_packs(const History& history, PackStore& packs, ChunkInd
   BundledPacks bundled;
   std::vector<PackInfo> catalogs;
   size_t missing = 0, evicted = 0;
+  const std::set<PackId> needed = needed_packs(history);
   for (const PackInfo& listed : history.listed_packs()) {
+    const auto file = files.find(listed.hash);
+    const bool is_here = file != files.end() && file->second == listed;
+    // Older lists go on naming what was collected.
+    if (!is_here && !needed.contains(listed.pack)) continue;
     // One that is missing has its row too: lists go on naming it, and it may come back.
     packs.add(listed);
     rows[key::pack(listed.pack)] = encode(listed);
-    const auto file = files.find(listed.hash);
-    const bool is_here = file != files.end() && file->second == listed;
     if (!is_here && !packs.is_held(listed.pack)) {
       missing++;
       continue;
@@ -190,10 +207,10 @@ struct ListToBuildOn {
 /// What a rebuilt set goes on from. Where the list cannot be read, the next one is made anew, of
 /// all packs that any list names.
 Result<ListToBuildOn> list_to_build_on(const RebuiltTree& rebuilt, const History& history) {
-  Result<std::vector<PackInfo>> packs = history.packs_of_list(rebuilt.list);
-  if (packs.ok()) return ListToBuildOn{rebuilt.list, std::move(packs).value()};
-  if (packs.error().code() == Errc::kIo) return std::move(packs).error();
-  log_error("set '" + rebuilt.tree.set_name + "': " + packs.error().message() +
+  Result<History::Needs> needs = history.needs_of(rebuilt.from);
+  if (needs.ok()) return ListToBuildOn{needs->list, std::move(needs->packs)};
+  if (needs.error().code() == Errc::kIo) return std::move(needs).error();
+  log_error("set '" + rebuilt.tree.set_name + "': " + needs.error().message() +
             "; its next snapshot names all packs that any list names");
   return ListToBuildOn{std::nullopt, history.listed_packs()};
 }
@@ -228,7 +245,7 @@ Result<void> adopt_removed_set(const SnapshotInfo& newest, const History& histor
   row.name = body->trees[0].set_name;
   row.next_number = std::min(body->trees[0].next_number + kNumbersSkipped, kNextNumberMax);
   row.removed = true;
-  row.newest_list = newest.header.list;
+  // What it built on may name packs that were collected since: its next list is written out flat.
   return tree.exclusively([&]() -> Result<void> {
     KvBatch batch;
     batch.emplace(key::set(number + 1), encode(row));

@@ -24,6 +24,7 @@ TarContent::TarContent(Ingest& ingest, const Chunker& chunker, Room room)
 
 void TarContent::begin() {
   extents_.clear();
+  streams_->settle();  // the file before is in the tree
   buffer_.clear();
   cut_to_ = 0;
   at_ = 0;

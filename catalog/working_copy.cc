@@ -218,7 +218,7 @@ Result<void> WorkingCopy::revert(uint32_t set, const SnapshotInfo& snapshot) {
 
   // The next list has to name the packs of what becomes live, and is written out flat: what it
   // built on may not know them.
-  const std::vector<PackInfo> packs = VARVE_TRY(state.history->packs_of_list(snapshot.header.list));
+  const std::vector<PackInfo> packs = VARVE_TRY(state.history->needs_of(snapshot)).packs;
   // The live tree finds its chunks by the index, which has only what is in the table.
   std::vector<PackInfo> strange;
   for (const PackInfo& info : packs) {
@@ -258,7 +258,7 @@ Result<void> WorkingCopy::State::know_packs_of(const SnapshotInfo& snapshot) {
   if (std::find(mine.begin(), mine.end(), snapshot.writer) != mine.end()) return {};
   std::lock_guard guarded(views_mutex);
   if (viewed.contains(snapshot.hash)) return {};
-  know_packs(VARVE_TRY(history->packs_of_list(snapshot.header.list)), false);
+  know_packs(VARVE_TRY(history->needs_of(snapshot)).packs, false);
   viewed.insert(snapshot.hash);
   return {};
 }

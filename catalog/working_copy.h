@@ -25,6 +25,8 @@
 namespace varve {
 
 struct CheckOptions;
+struct CollectFigures;
+struct CollectRequest;
 struct CheckReport;
 
 class WorkingCopy {
@@ -113,10 +115,15 @@ class WorkingCopy {
   /// elsewhere and is not used is let go.
   void look_after_packs();
 
+  /// Gives back the space of packs that nothing needs any more (catalog/collection.h). One call at
+  /// a time; all else goes on meanwhile.
+  Result<CollectFigures> collect(const CollectRequest& request);
+
   /// Checks the store and what of the live tree is committed by now, while both are in use.
   Result<CheckReport> check(const CheckOptions& options);
 
  private:
+  friend class WorkingCopyCollection;
   struct State;
   explicit WorkingCopy(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;

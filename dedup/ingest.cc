@@ -31,6 +31,9 @@
 //  9. A full pack goes to the finisher's thread, and the lane to a new pack at once. sync waits for
 //     packs in finishing: what is in them is not durable before. A sealed pack is added to
 //     `sealed_` once and taken from there once.
+// 10. What put says of a known chunk holds as long as its stream relies on it. put notes the pack
+//     first and then looks whether it is condemned; collection condemns first and then asks what is
+//     relied on: one of them sees the other.
 //
 // Locks: a builder's > the pipeline's, or PendingChunks'; these are leaves. None is held over
 // compressing, appending, syncing, a call of the index, or Executor::run. Who waits: put for memory
@@ -53,8 +56,15 @@ constexpr uint64_t kChunkOverheadBytes = 4 + 36 + 64;
 class IngestStream final : public Ingest::Stream {
  public:
   IngestStream(Ingest::State& state, SegmentType type, Ingest::Access access)
-      : state_(state), type_(type), access_(access), memory_(state.contents) {}
+      : state_(state), type_(type), access_(access), memory_(state.contents) {
+    std::lock_guard lock(state_.mutex);
+    state_.reliances.insert(&reliance_);
+  }
   ~IngestStream() override {
+    {
+      std::lock_guard lock(state_.mutex);
+      state_.reliances.erase(&reliance_);
+    }
     if (builder_) state_.return_builder(type_, access_, std::move(builder_));
   }
 
@@ -65,6 +75,8 @@ class IngestStream final : public Ingest::Stream {
     return *builder_;
   }
   StreamMemory& memory() { return memory_; }
+  void settle() override { reliance_.clear(); }
+  Reliance& reliance() { return reliance_; }
 
  private:
   Ingest::State& state_;
@@ -72,6 +84,7 @@ class IngestStream final : public Ingest::Stream {
   const Ingest::Access access_;
   std::shared_ptr<SegmentBuilder> builder_;
   StreamMemory memory_;
+  Reliance reliance_;
 };
 
 /// Puts an item whose id is known.
@@ -81,7 +94,12 @@ Result<Ingest::Put> put_chunk(Ingest::State& state, IngestStream& stream, const 
   Ingest::State::Known known;
   do {
     const uint64_t generation = state.pending.generation();
+    stream.reliance().add_unsealed(state.pipeline.sealed_count());
     known = VARVE_TRY(state.look_up(chunk.id));
+    if (known.place) {
+      stream.reliance().add(known.place->pack);
+      if (state.is_condemned(known.place->pack)) known = {};
+    }
     if (known.is_known) {
       outcome = PendingChunks::Outcome::kKnown;
     } else {
@@ -110,6 +128,33 @@ size_t segment_bytes_for(SegmentType type, Ingest::Access access) {
 }
 
 }  // namespace
+
+void Reliance::add(const PackId& pack) {
+  std::lock_guard lock(mutex_);
+  if (pack == last_) return;
+  last_ = pack;
+  packs_.insert(pack);
+}
+
+void Reliance::add_unsealed(size_t sealed) {
+  std::lock_guard lock(mutex_);
+  if (!sealed_) sealed_ = sealed;
+}
+
+void Reliance::clear() {
+  std::lock_guard lock(mutex_);
+  last_ = PackId();
+  packs_.clear();
+  sealed_.reset();
+}
+
+void Reliance::visit(const std::vector<PackId>& sealed,
+                     std::unordered_set<PackId, IdHash>& out) const {
+  std::lock_guard lock(mutex_);
+  out.insert(packs_.begin(), packs_.end());
+  if (!sealed_) return;
+  for (size_t i = *sealed_; i < sealed.size(); i++) out.insert(sealed[i]);
+}
 
 const std::shared_ptr<PendingSegment>& SegmentBuilder::segment_for(
     size_t length, std::shared_ptr<PendingSegment>& full) {
@@ -181,6 +226,12 @@ Result<void> Ingest::State::admit(SegmentType type, size_t bytes) {
     break;
   }
   return {};
+}
+
+bool Ingest::State::is_condemned(const PackId& pack) const {
+  if (!any_condemned) return false;
+  std::lock_guard lock(condemned_mutex);
+  return condemned.contains(pack);
 }
 
 Result<Ingest::State::Known> Ingest::State::look_up(const ChunkId& id) {
@@ -290,6 +341,26 @@ Result<std::vector<PackStore::Recovered>> Ingest::seal_open(PackClass pack_class
 
 std::vector<PackStore::Recovered> Ingest::take_sealed() {
   return state_->pipeline.take_sealed();
+}
+
+void Ingest::condemn(const std::vector<PackId>& packs) {
+  std::lock_guard lock(state_->condemned_mutex);
+  state_->condemned.insert(packs.begin(), packs.end());
+  state_->any_condemned = !state_->condemned.empty();
+}
+
+void Ingest::pardon(const std::vector<PackId>& packs) {
+  std::lock_guard lock(state_->condemned_mutex);
+  for (const PackId& pack : packs) state_->condemned.erase(pack);
+  state_->any_condemned = !state_->condemned.empty();
+}
+
+std::vector<PackId> Ingest::relied_on() {
+  std::unordered_set<PackId, IdHash> packs;
+  const std::vector<PackId> sealed = state_->pipeline.sealed_so_far();
+  std::lock_guard lock(state_->mutex);
+  for (const Reliance* reliance : state_->reliances) reliance->visit(sealed, packs);
+  return {packs.begin(), packs.end()};
 }
 
 uint64_t Ingest::outstanding_bytes() const {

@@ -89,6 +89,16 @@ class Ingest {
   /// Packs that filled up and were sealed since the last call of this or seal_open; any class.
   std::vector<PackStore::Recovered> take_sealed();
 
+  // For collection (docs/collection.md).
+
+  /// What lies in these packs is stored anew from now on, for they are about to go. Those that went
+  /// stay condemned: somebody may have looked them up just before.
+  void condemn(const std::vector<PackId>& packs);
+  /// These stay after all.
+  void pardon(const std::vector<PackId>& packs);
+  /// Sealed packs that hold what streams were told is stored, and have not settled.
+  std::vector<PackId> relied_on();
+
   /// Worst case, in bytes, of what is pending and will need space on the disk.
   uint64_t outstanding_bytes() const;
 
@@ -101,6 +111,10 @@ class Ingest {
 class Ingest::Stream {
  public:
   virtual ~Stream() = default;
+  /// What was put so far is in the live tree, or will never be referred to. Until then, and as long
+  /// as the stream lives, collection leaves the packs of it alone: so references live no longer
+  /// than their stream.
+  virtual void settle() = 0;
 };
 
 }  // namespace varve

@@ -1,7 +1,9 @@
 // What stands behind Ingest; included by its implementation alone.
 #pragma once
 
+#include <atomic>
 #include <map>
+#include <unordered_set>
 
 #include "dedup/hasher.h"
 #include "dedup/pack_pipeline.h"
@@ -33,6 +35,23 @@ class SegmentBuilder {
   std::shared_ptr<PendingSegment> segment_;
 };
 
+/// The packs of what a stream was told is stored. Any thread; a leaf lock.
+class Reliance {
+ public:
+  /// On a pack that has a chunk; and, where the chunk is in none yet, on all packs that are sealed
+  /// behind the first `sealed` ones.
+  void add(const PackId& pack);
+  void add_unsealed(size_t sealed);
+  void clear();
+  void visit(const std::vector<PackId>& sealed, std::unordered_set<PackId, IdHash>& out) const;
+
+ private:
+  mutable std::mutex mutex_;
+  PackId last_;
+  std::unordered_set<PackId, IdHash> packs_;
+  std::optional<size_t> sealed_;
+};
+
 struct Ingest::State {
   State(PackStore& packs_in, ChunkIndex& index_in, const Hasher& hasher_in, Executor& compressors,
         Metrics& metrics, Options options);
@@ -50,6 +69,8 @@ struct Ingest::State {
   Result<void> flush();
   /// Cuts all unfinished segments and sends them on their way; how many there were.
   size_t cut_all();
+
+  bool is_condemned(const PackId& pack) const;
 
   std::shared_ptr<SegmentBuilder> take_builder(SegmentType type, Access access);
   void return_builder(SegmentType type, Access access, std::shared_ptr<SegmentBuilder> builder);
@@ -69,6 +90,11 @@ struct Ingest::State {
   std::mutex mutex;  // of the builders' lists
   std::vector<std::shared_ptr<SegmentBuilder>> builders;
   std::map<std::pair<SegmentType, Access>, std::vector<std::shared_ptr<SegmentBuilder>>> idle;
+  std::unordered_set<const Reliance*> reliances;  // of the streams that live
+
+  mutable std::mutex condemned_mutex;
+  std::unordered_set<PackId, IdHash> condemned;
+  std::atomic<bool> any_condemned{false};
 };
 
 }  // namespace varve

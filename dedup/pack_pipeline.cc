@@ -230,6 +230,17 @@ void PackPipeline::start_finishing() {
   });
 }
 
+void PackPipeline::note_sealed(PackStore::Recovered sealed) {
+  sealed_order_.push_back(sealed.info.pack);
+  sealed_count_.store(sealed_order_.size(), std::memory_order_release);
+  sealed_.push_back(std::move(sealed));
+}
+
+std::vector<PackId> PackPipeline::sealed_so_far() const {
+  Lock lock(mutex_);
+  return sealed_order_;
+}
+
 void PackPipeline::finish_packs() {
   Lock lock(mutex_);
   if (finish_busy_) return;  // that thread takes what was added, too
@@ -246,7 +257,7 @@ void PackPipeline::finish_packs() {
     }
     finishing_.pop_front();
     finish_done_++;
-    sealed_.push_back(std::move(finished).value());
+    note_sealed(std::move(finished).value());
     resumed(finish_stalled_);
     changed_.notify_all();
   }
@@ -309,7 +320,7 @@ Result<void> PackPipeline::finish_waiting() {
   return packs_.finish_waiting([this](PackStore::Recovered sealed) {
     index_.add_pack(sealed.info.pack, sealed.index);
     Lock lock(mutex_);
-    sealed_.push_back(std::move(sealed));
+    note_sealed(std::move(sealed));
   });
 }
 

@@ -50,6 +50,10 @@ class PackPipeline {
   Result<void> seal(PackClass pack_class);
   std::vector<PackStore::Recovered> take_sealed();
 
+  /// The packs that were sealed here, in order; and how many there are.
+  std::vector<PackId> sealed_so_far() const;
+  size_t sealed_count() const { return sealed_count_.load(std::memory_order_acquire); }
+
   size_t pending_bytes() const { return pending_bytes_.load(std::memory_order_relaxed); }
 
  private:
@@ -76,6 +80,7 @@ class PackPipeline {
   Result<void> make_room(Lane& lane, const PreparedSegment& segment);
   void start_finishing();
   void finish_packs();
+  void note_sealed(PackStore::Recovered sealed);
   void hand_over(Lane& lane, bool full);
   Result<void> wait_finished(Lock& lock, uint64_t target);
 
@@ -103,6 +108,8 @@ class PackPipeline {
   uint64_t finish_begun_ = 0, finish_done_ = 0;
   bool finish_busy_ = false, finish_stalled_ = false;
   std::vector<PackStore::Recovered> sealed_;
+  std::vector<PackId> sealed_order_;
+  std::atomic<size_t> sealed_count_ = 0;   // changed under the lock
   std::atomic<size_t> pending_bytes_ = 0;  // changed under the lock
   size_t queued_bytes_ = 0;
   size_t tasks_ = 0;

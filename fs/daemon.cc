@@ -10,6 +10,7 @@
 #include "dedup/base/log.h"
 #include "dedup/base/posix_storage.h"
 #include "fs/check_fields.h"
+#include "fs/collect_fields.h"
 #include "fs/control.h"
 #include "fs/evict_fields.h"
 #include "fs/fuse_session.h"
@@ -77,6 +78,9 @@ std::map<std::string, ControlHandler> control_handlers(Volume& volume, Status& s
                 name = VARVE_TRY(text_of(request, "name"));
     VARVE_TRY(volume.drop_snapshot(set, name));
     return json();
+  };
+  handlers["gc"] = [&](const json& request) -> Result<json> {
+    return collect_fields(VARVE_TRY(volume.collect(request.value("dry_run", false))));
   };
   const auto one = std::make_shared<std::mutex>();  // eviction or release at a time
   handlers["evict"] = [&, remotes, one](const json& fields) -> Result<json> {

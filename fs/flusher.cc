@@ -215,6 +215,7 @@ Result<void> Flusher::cut(FileState& file, Depth depth, const std::vector<FileRa
   Rechunk rechunk(source, options);
   Result<void> done = rechunk.run(runs);
   file.natural_end = done.ok() ? rechunk.natural_end() : UINT64_MAX;
+  file.stream->settle();  // what was put is in the tree, or was put in vain
   if (done.ok() || !source.read_failed()) return done;
   // Bytes beside the new ones cannot be read. The new ones are whole: they are stored on their own,
   // and only the others stay lost.
@@ -227,7 +228,9 @@ Result<void> Flusher::cut(FileState& file, Depth depth, const std::vector<FileRa
     std::lock_guard lock(file.mutex);
     left = file.dirty.runs();
   }
-  return Rechunk(source, options).run(left);
+  done = Rechunk(source, options).run(left);
+  file.stream->settle();
+  return done;
 }
 
 Result<void> Flusher::settle(FileState& file, uint64_t size, uint64_t version) {

@@ -28,6 +28,8 @@
 
 namespace varve {
 
+struct CollectFigures;
+
 /// What an off_t can say.
 inline constexpr uint64_t kFileBytesMax = INT64_MAX;
 
@@ -53,6 +55,8 @@ class Volume final : public Filesystem {
   /// `set_name` empty: the whole mount; `name` empty: a UTC name. kNotFound, kExists, kInvalid.
   Result<SnapshotInfo> take_snapshot(std::string_view set_name, std::string_view name);
   Result<void> drop_snapshot(std::string_view set_name, std::string_view name);
+  /// Gives back the space of what nothing needs any more, while all else goes on.
+  Result<CollectFigures> collect(bool dry_run);
   /// Takes a checkpoint if something changed since the last one; true if it did.
   Result<bool> checkpoint();
   /// The name of the snapshot that was taken of the state before.
@@ -215,6 +219,7 @@ class Volume final : public Filesystem {
   Metric &reads_, &read_bytes_, &writes_, &written_bytes_, &read_failures_;
 
   // One snapshot, checkpoint or revert at a time; before all other locks.
+  std::mutex collect_mutex_;  // one collection at a time; taken before all others
   std::mutex history_mutex_;
   Barrier barrier_;
   std::atomic<bool> closed_to_changes_{false};

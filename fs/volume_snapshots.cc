@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "catalog/collection.h"
 #include "dedup/base/limits.h"
 #include "dedup/base/log.h"
 #include "fs/volume.h"
@@ -137,6 +138,19 @@ Result<void> Volume::drop_snapshot(std::string_view set_name, std::string_view n
   VARVE_TRY(drop(set, name));
   if (kernel_cache_) kernel_cache_->invalidate_entry(control_.snapshots_directory(set), name);
   return {};
+}
+
+Result<CollectFigures> Volume::collect(bool dry_run) {
+  VARVE_TRY(check_history_writable());
+  std::lock_guard one(collect_mutex_);
+  CollectRequest request;
+  request.dry_run = dry_run;
+  request.quiesce = [this](const Snapshotter::Moment& moment) { return quiesce(moment); };
+  request.alone = [this](const std::function<Result<void>()>& act) {
+    std::lock_guard lock(history_mutex_);
+    return act();
+  };
+  return working_copy_.collect(request);
 }
 
 void Volume::snapshots_changed() {

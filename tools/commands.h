@@ -21,6 +21,7 @@ void add_inventory_command(CLI::App& app, int& exit_code);
 void add_absorb_command(CLI::App& app, int& exit_code);
 void add_carry_command(CLI::App& app, int& exit_code);
 void add_heal_command(CLI::App& app, int& exit_code);
+void add_gc_command(CLI::App& app, int& exit_code);
 void add_evict_command(CLI::App& app, int& exit_code);
 void add_promote_command(CLI::App& app, int& exit_code);
 void add_rejoin_command(CLI::App& app, int& exit_code);

@@ -30,6 +30,7 @@ int main(int argc, char** argv) {
   varve::add_absorb_command(app, exit_code);
   varve::add_carry_command(app, exit_code);
   varve::add_heal_command(app, exit_code);
+  varve::add_gc_command(app, exit_code);
   varve::add_evict_command(app, exit_code);
   varve::add_promote_command(app, exit_code);
   varve::add_rejoin_command(app, exit_code);
