@@ -31,13 +31,6 @@ Result<void> scan_rows(
   return {};
 }
 
-uint32_t u32_at(std::string_view key, size_t at) {
-  uint32_t value = 0;
-  for (const char byte : key.substr(at, sizeof value))
-    value = value << 8 | static_cast<uint8_t>(byte);
-  return value;
-}
-
 PackId pack_at(std::string_view key, size_t at) {
   PackId pack;
   if (key.size() == at + PackId::kSize)
@@ -347,8 +340,8 @@ class WorkingCopyCollection {
     for (const SnapshotInfo& info : all_snapshots()) {
       if (followed_.contains(info.hash) || is_mine(info.writer)) continue;
       PackIds listed;
-      for (const PackInfo& pack : VARVE_TRY(state_.history->needs_of(info)).packs)
-        listed.insert(pack.pack);
+      const History::Needs needs = VARVE_TRY(state_.history->needs_of(info));
+      for (const PackInfo& pack : needs.packs) listed.insert(pack.pack);
       keep_if([&](const PackInfo& pack) { return listed.contains(pack.pack); });
     }
     return {};
