@@ -4,10 +4,9 @@
 // Only judges; History::drop takes away. Any thread.
 #pragma once
 
-#include <functional>
 #include <vector>
 
-#include "catalog/history.h"
+#include "catalog/snapshot_needs.h"
 #include "dedup/retention.h"
 
 namespace varve {
@@ -17,9 +16,6 @@ struct JudgedForExpiry {
   bool kept = true;
   std::string why;
 };
-
-/// Whether the pack can be read: it lies here, or a remote holds it.
-using PackIsHere = std::function<Result<bool>(const PackInfo&)>;
 
 /// The snapshots of the set (zeros: of the whole mount), oldest first. A snapshot that is not whole
 /// takes no whole one's turn, the newest that is whole stays, and so does what is locked. Where

@@ -54,19 +54,6 @@ Result<PackList> History::State::read_list(const FileHash& list) {
   return std::move(read.content);
 }
 
-std::vector<FileHash> History::State::exact_lists_of(const FileHash& snapshot) {
-  std::vector<std::pair<uint64_t, FileHash>> found;
-  for (const FileHash& list : lists) {
-    const auto node = list_node(list);
-    if (node.ok() && (*node)->snapshots.contains(snapshot))
-      found.emplace_back((*node)->sequence, list);
-  }
-  std::sort(found.rbegin(), found.rend());
-  std::vector<FileHash> result;
-  for (const auto& [sequence, list] : found) result.push_back(list);
-  return result;
-}
-
 Result<const History::State::ListNode*> History::State::list_node(const FileHash& list) {
   const auto known = list_nodes.find(list);
   if (known != list_nodes.end()) return &known->second;
@@ -280,39 +267,6 @@ std::vector<PackInfo> History::listed_packs() const {
 Result<uint8_t> History::list_depth(const FileHash& list) const {
   std::lock_guard lock(state_->mutex);
   return VARVE_TRY(state_->list_node(list))->depth;
-}
-
-Result<bool> History::are_here(const std::vector<PackInfo>& packs) const {
-  for (const PackInfo& info : packs) {
-    if (!VARVE_TRY(state_->storage.exists(pack_path(info.pack_class, info.hash)))) return false;
-  }
-  return true;
-}
-
-Result<bool> History::is_whole(const FileHash& list) const {
-  const Result<std::vector<PackInfo>> packs = packs_of_list(list);
-  if (!packs.ok() && packs.error().code() == Errc::kIo) return packs.error();
-  if (!packs.ok()) return false;
-  return are_here(*packs);
-}
-
-Result<History::Needs> History::needs_of(const SnapshotInfo& snapshot) const {
-  std::optional<Needs> exact;
-  {
-    std::lock_guard lock(state_->mutex);
-    for (const FileHash& list : state_->exact_lists_of(snapshot.hash)) {
-      const Result<PackList> content = state_->read_list(list);
-      if (!content.ok()) continue;
-      exact = Needs{rows_needed_by(*content, snapshot.hash), std::nullopt};
-      break;
-    }
-  }
-  if (exact && VARVE_TRY(are_here(exact->packs))) return *exact;
-  Result<std::vector<PackInfo>> born = packs_of_list(snapshot.header.list);
-  if (!born.ok() && (!exact || born.error().code() == Errc::kIo)) return born.error();
-  if (!exact || (born.ok() && VARVE_TRY(are_here(*born))))
-    return Needs{std::move(*born), snapshot.header.list};
-  return *exact;
 }
 
 void History::become(const WriterId& writer, std::vector<WriterId> succeeded) {

@@ -99,20 +99,12 @@ class History {
   Result<PackList> list(const FileHash& list) const;
   /// The packs of a list and all its bases.
   Result<std::vector<PackInfo>> packs_of_list(const FileHash& list) const;
-  /// What a snapshot needs: by the newest exact list that names it, or by the list that it was born
-  /// with, which `list` is then. Of an exact list whose packs are not all here the other is taken,
-  /// if that is whole.
-  struct Needs {
-    std::vector<PackInfo> packs;
-    std::optional<FileHash> list;
-  };
-  Result<Needs> needs_of(const SnapshotInfo& snapshot) const;
+  /// Exact lists that name the snapshot, newest first (catalog/snapshot_needs.h has what they say).
+  Result<std::vector<FileHash>> exact_lists_of(const FileHash& snapshot) const;
   /// The packs of every list that can be read; those that cannot are logged.
   std::vector<PackInfo> listed_packs() const;
   /// Bases deeper than 64 must be written out flat.
   Result<uint8_t> list_depth(const FileHash& list) const;
-  /// Whether the files of all packs of the list are here; their bytes are not looked at.
-  Result<bool> is_whole(const FileHash& list) const;
 
   // Publishing, as `writer`, who took over from `succeeded`: their checkpoints are pruned with its
   // own.
@@ -148,6 +140,8 @@ class History {
   /// Publishes an exact list; those that this writer, and those that it succeeds, published before
   /// go, as far as it names all their snapshots that are here.
   Result<FileHash> publish_exact_list(PackList list);
+  /// Nothing builds on these lists any more: they go, as far as nothing names them.
+  void let_go_lists(const std::vector<FileHash>& lists);
   /// Drops for this replica: the statement first, then the snapshot's file and lists that nothing
   /// names any more. kPermission if the snapshot is locked.
   Result<void> drop(const FileHash& snapshot);
@@ -170,7 +164,6 @@ class History {
  private:
   struct State;
   explicit History(std::unique_ptr<State> state);
-  Result<bool> are_here(const std::vector<PackInfo>& packs) const;
   std::set<FileHash> superseded_of_others(const std::vector<SnapshotInfo>& newest_first,
                                           const std::set<WriterId>& mine) const;
   std::unique_ptr<State> state_;

@@ -4,6 +4,7 @@
 
 #include "catalog/history_state.h"
 #include "catalog/set_policy.h"
+#include "catalog/snapshot_needs.h"
 #include "dedup/base/checksum.h"
 #include "dedup/base/log.h"
 #include "dedup/statement.h"
@@ -176,24 +177,6 @@ void History::State::tidy_lists(std::vector<FileHash> candidates,
   if (!removed.ok()) log_warning("pack lists stay: " + removed.error().message());
 }
 
-void History::State::remove_superseded_exact_lists(const FileHash& newest) {
-  const std::set<FileHash> named = list_nodes[newest].snapshots;
-  std::vector<FileHash> superseded;
-  for (const FileHash& list : lists) {
-    const auto node = list_node(list);
-    if (!node.ok() || list == newest || (*node)->snapshots.empty()) continue;
-    const WriterId& by = (*node)->writer;
-    if (by != writer && std::find(succeeded.begin(), succeeded.end(), by) == succeeded.end())
-      continue;
-    const auto is_left = [&](const FileHash& snapshot) {
-      return snapshots.contains(snapshot) && !named.contains(snapshot);
-    };
-    if (!std::any_of((*node)->snapshots.begin(), (*node)->snapshots.end(), is_left))
-      superseded.push_back(list);
-  }
-  tidy_lists(std::move(superseded), {});
-}
-
 // The public face.
 
 Result<SnapshotInfo> History::publish_snapshot(const NewSnapshot& snapshot) {
@@ -267,22 +250,6 @@ Result<void> History::publish_record(const std::vector<Statement>& statements) {
   return {};
 }
 
-Result<FileHash> History::publish_exact_list(PackList list) {
-  std::lock_guard lock(state_->mutex);
-  State& state = *state_;
-  list.exact = true;
-  list.depth = 0;
-  list.bases.clear();
-  VARVE_TRY(state.announce(1));
-  const FileHash hash = VARVE_TRY(
-      state.publish({HistoryKind::kList, encode_pack_list(list), {}, false, state.clock.now()}));
-  state.lists.insert(hash);
-  state.list_nodes[hash] = {
-      0, {}, state.highest_sequence, state.writer, {list.snapshots.begin(), list.snapshots.end()}};
-  state.remove_superseded_exact_lists(hash);
-  return hash;
-}
-
 Result<HoldInForce> History::publish_hold(const ReplicaId& replica,
                                           const std::vector<PackInfo>& packs) {
   std::lock_guard lock(state_->mutex);
@@ -343,6 +310,7 @@ std::set<FileHash> History::superseded_of_others(const std::vector<SnapshotInfo>
                                                  const std::set<WriterId>& mine) const {
   std::map<WriterId, size_t> kept;
   std::set<FileHash> superseded;
+  SnapshotNeeds needs(*this, lies_in(state_->storage));
   for (const SnapshotInfo& info : newest_first) {
     if (mine.contains(info.writer)) continue;
     if (kept[info.writer] == kCheckpointsKept) {
@@ -350,8 +318,7 @@ std::set<FileHash> History::superseded_of_others(const std::vector<SnapshotInfo>
       continue;
     }
     // Only one that can be read counts as kept; one that came without its packs may not be all.
-    const Result<Needs> needs = needs_of(info);
-    const Result<bool> whole = needs.ok() ? are_here(needs->packs) : Result<bool>(needs.error());
+    const Result<bool> whole = needs.is_whole(info);
     if (whole.ok() && *whole && body(info.hash).ok()) kept[info.writer]++;
   }
   return superseded;

@@ -122,8 +122,6 @@ struct History::State {
   bool is_locked(const FileHash& snapshot) const { return locked_until(snapshot).has_value(); }
   std::vector<HoldInForce> holds() const;
   Result<PackList> read_list(const FileHash& list);
-  /// Exact lists that name the snapshot, newest first.
-  std::vector<FileHash> exact_lists_of(const FileHash& snapshot);
   Result<const ListNode*> list_node(const FileHash& list);
   /// Visits `list` and all its bases once each.
   Result<void> walk_lists(
@@ -164,8 +162,14 @@ struct History::State {
   Result<void> remove_unnamed_lists(std::vector<FileHash> candidates,
                                     const std::vector<FileHash>& kept);
   /// The same where a list that stays does no harm: a failure is logged.
-  void remove_superseded_exact_lists(const FileHash& newest);
   void tidy_lists(std::vector<FileHash> candidates, const std::vector<FileHash>& kept);
+
+  // history_exact_lists.cc
+  /// Exact lists that name the snapshot, newest first. kIo where the storage does not give one now.
+  Result<std::vector<FileHash>> exact_lists_of(const FileHash& snapshot);
+  /// Those of this writer, and of those it succeeds, whose snapshots `newest` names, all that are
+  /// here.
+  void remove_superseded_exact_lists(const FileHash& newest);
 };
 
 const char* folder_of(HistoryKind kind);

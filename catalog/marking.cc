@@ -40,11 +40,7 @@ Result<void> Marking::add_place(const ChunkId& id, const std::optional<ChunkPlac
                                 std::vector<Number>& packs) {
   std::optional<ChunkPlace> place = VARVE_TRY(index_.find(id));
   if (!place) place = hint;
-  if (!place) {
-    lost_++;
-    return {};
-  }
-  const Number number = number_of(place->pack);
+  const Number number = number_of(place ? place->pack : PackId());
   if (packs.empty() || packs.back() != number) packs.push_back(number);
   return {};
 }

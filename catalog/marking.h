@@ -30,13 +30,12 @@ class Marking {
   /// The owner needs that pack, whatever lies in it.
   void mark_pack(Owner owner, const PackId& pack);
 
-  /// Needed by anybody.
+  /// Needed by anybody. Chunks that are in no pack that is known are in the pack of zeros.
   bool is_needed(const PackId& pack) const { return numbers_.contains(pack); }
+  const std::vector<PackId>& packs() const { return packs_known_; }
   /// By owner, its packs, each once.
   std::vector<std::vector<PackId>> packs_by_owner() const;
   uint64_t objects() const { return objects_.size(); }
-  /// Chunks that are in no pack that is known.
-  uint64_t lost() const { return lost_; }
 
  private:
   using Number = uint32_t;
@@ -76,7 +75,6 @@ class Marking {
     std::vector<Number> roots, packs;
   };
   std::vector<Owned> owners_;
-  uint64_t lost_ = 0;
 };
 
 }  // namespace varve

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "catalog/snapshot_needs.h"
 #include "dedup/base/log.h"
 
 namespace varve {
@@ -138,8 +139,9 @@ Result<void> check_trees_are_whole(const RebuiltTrees& trees, const History& his
   for (const RebuiltTree& tree : trees.trees) snapshots.emplace(tree.from.hash, tree.from);
   std::vector<std::string> missing;
   std::set<FileHash> looked_at;
+  SnapshotNeeds needed_by(history, lies_in(storage));
   for (const auto& [hash, snapshot] : snapshots) {
-    const auto needs = history.needs_of(snapshot);
+    const auto needs = needed_by.of(snapshot);
     if (!needs.ok() && needs.error().code() == Errc::kIo) return needs.error();
     if (!needs.ok()) missing.push_back(needs.error().message());
     if (!needs.ok()) continue;

@@ -8,6 +8,7 @@
 #include "catalog/index_bundles.h"
 #include "catalog/recovery.h"
 #include "catalog/schema.h"
+#include "catalog/snapshot_needs.h"
 #include "dedup/base/log.h"
 
 namespace varve {
@@ -36,15 +37,17 @@ Result<void> read_bundles(const PackInfo& catalog, PackStore& packs, BundledPack
 }
 
 /// What snapshots need by their newest lists; all that is listed where one of them cannot be read.
-std::set<PackId> needed_packs(const History& history) {
+std::set<PackId> needed_packs(const History& history, PackIsHere is_here) {
+  SnapshotNeeds needs(history, std::move(is_here));
   std::vector<SnapshotInfo> all = history.snapshots();
   const std::vector<SnapshotInfo> checkpoints = history.checkpoints();
   all.insert(all.end(), checkpoints.begin(), checkpoints.end());
   std::set<PackId> needed;
   for (const SnapshotInfo& info : all) {
-    const Result<History::Needs> needs = history.needs_of(info);
-    for (const PackInfo& pack : needs.ok() ? needs->packs : history.listed_packs())
-      needed.insert(pack.pack);
+    const Result<SnapshotNeeds::Packs> found = needs.of(info);
+    const std::vector<PackInfo> packs = found.ok() ? found->packs : history.listed_packs();
+    for (const PackInfo& pack : packs) needed.insert(pack.pack);
+    if (!found.ok()) break;
   }
   return needed;
 }
@@ -59,7 +62,10 @@ Result<KvBatch> rebuild_packs(const History& history, PackStore& packs, ChunkInd
   BundledPacks bundled;
   std::vector<PackInfo> catalogs;
   size_t missing = 0, evicted = 0;
-  const std::set<PackId> needed = needed_packs(history);
+  const std::set<PackId> needed = needed_packs(history, [&](const PackInfo& listed) {
+    const auto file = files.find(listed.hash);
+    return packs.is_held(listed.pack) || (file != files.end() && file->second == listed);
+  });
   for (const PackInfo& listed : history.listed_packs()) {
     const auto file = files.find(listed.hash);
     const bool is_here = file != files.end() && file->second == listed;
@@ -206,9 +212,10 @@ struct ListToBuildOn {
 
 /// What a rebuilt set goes on from. Where the list cannot be read, the next one is made anew, of
 /// all packs that any list names.
-Result<ListToBuildOn> list_to_build_on(const RebuiltTree& rebuilt, const History& history) {
-  Result<History::Needs> needs = history.needs_of(rebuilt.from);
-  if (needs.ok()) return ListToBuildOn{needs->list, std::move(needs->packs)};
+Result<ListToBuildOn> list_to_build_on(const RebuiltTree& rebuilt, const History& history,
+                                       Storage& storage) {
+  Result<SnapshotNeeds::Packs> needs = SnapshotNeeds(history, lies_in(storage)).of(rebuilt.from);
+  if (needs.ok()) return ListToBuildOn{needs->born, std::move(needs->packs)};
   if (needs.error().code() == Errc::kIo) return std::move(needs).error();
   log_error("set '" + rebuilt.tree.set_name + "': " + needs.error().message() +
             "; its next snapshot names all packs that any list names");
@@ -257,13 +264,13 @@ Result<void> adopt_removed_set(const SnapshotInfo& newest, const History& histor
 
 }  // namespace
 
-Result<void> adopt_live_trees(const RebuiltTrees& trees, const History& history, LiveTree& tree,
-                              StagedKv& kv) {
+Result<void> adopt_live_trees(const RebuiltTrees& trees, const History& history, Storage& storage,
+                              LiveTree& tree, StagedKv& kv) {
   std::map<FileHash, ListToBuildOn> lists;
   for (const RebuiltTree& rebuilt : trees.trees) {
     const uint32_t set = VARVE_TRY(adopt_tree(rebuilt.tree, tree));
     if (!lists.contains(rebuilt.list)) {
-      lists.emplace(rebuilt.list, VARVE_TRY(list_to_build_on(rebuilt, history)));
+      lists.emplace(rebuilt.list, VARVE_TRY(list_to_build_on(rebuilt, history, storage)));
     }
     const ListToBuildOn& base = lists.at(rebuilt.list);
     VARVE_TRY(build_next_list_on(set, base.list, base.packs, tree, kv));

@@ -9,6 +9,7 @@
 
 #include "catalog/index_batch.h"
 #include "catalog/index_bundles.h"
+#include "catalog/row_probe.h"
 #include "catalog/schema.h"
 #include "dedup/base/log.h"
 #include "dedup/store_files.h"
@@ -27,18 +28,6 @@ Result<PackId> pack_of_key(std::string_view key) {
   const PackId pack = in.id<PackId>();
   VARVE_TRY(in.finish("a key of the pack table"));
   return pack;
-}
-
-Result<void> scan_table(
-    KvView& view, char table,
-    const std::function<Result<void>(std::string_view, std::string_view)>& visit) {
-  const std::unique_ptr<KvCursor> cursor = VARVE_TRY(view.cursor());
-  VARVE_TRY(cursor->seek(std::string(1, table)));
-  while (cursor->valid() && cursor->key().front() == table) {
-    VARVE_TRY(visit(cursor->key(), cursor->value()));
-    VARVE_TRY(cursor->next());
-  }
-  return {};
 }
 
 Result<std::vector<OpenRow>> open_rows(KvView& view) {

@@ -75,8 +75,8 @@ Result<uint32_t> adopt_tree(const SnapshotTree& from, LiveTree& tree);
 /// Puts them into the tree, and what the next lists build on into the rows; sets of that writer
 /// that have snapshots and no live tree become removed sets, so that mkdir of their name takes up
 /// their id.
-Result<void> adopt_live_trees(const RebuiltTrees& trees, const History& history, LiveTree& tree,
-                              StagedKv& kv);
+Result<void> adopt_live_trees(const RebuiltTrees& trees, const History& history, Storage& storage,
+                              LiveTree& tree, StagedKv& kv);
 
 /// What the set's next list builds on from now on: `list`, or nothing (then it is written out
 /// flat); and rows for `packs`, which are added.

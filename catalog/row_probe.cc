@@ -29,4 +29,16 @@ Result<void> RowProbe::next() {
   return cursor_->next();
 }
 
+Result<void> scan_table(
+    KvView& view, char table,
+    const std::function<Result<void>(std::string_view, std::string_view)>& visit) {
+  const std::unique_ptr<KvCursor> cursor = VARVE_TRY(view.cursor());
+  VARVE_TRY(cursor->seek(std::string(1, table)));
+  while (cursor->valid() && cursor->key().front() == table) {
+    VARVE_TRY(visit(cursor->key(), cursor->value()));
+    VARVE_TRY(cursor->next());
+  }
+  return {};
+}
+
 }  // namespace varve

@@ -5,6 +5,7 @@
 // down the database.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -36,5 +37,10 @@ class RowProbe {
   bool placed_ = false;
   std::string from_;  // no key lies in [from_, the row that the cursor stands on)
 };
+
+/// Every row of a table, in order.
+Result<void> scan_table(
+    KvView& view, char table,
+    const std::function<Result<void>(std::string_view key, std::string_view value)>& visit);
 
 }  // namespace varve

@@ -4,6 +4,7 @@
 
 #include "catalog/recovery.h"
 #include "catalog/schema.h"
+#include "catalog/snapshot_needs.h"
 #include "catalog/snapshot_results.h"
 #include "catalog/working_copy_state.h"
 #include "dedup/base/log.h"
@@ -218,7 +219,7 @@ Result<void> WorkingCopy::revert(uint32_t set, const SnapshotInfo& snapshot) {
 
   // The next list has to name the packs of what becomes live, and is written out flat: what it
   // built on may not know them.
-  const std::vector<PackInfo> packs = VARVE_TRY(state.history->needs_of(snapshot)).packs;
+  const std::vector<PackInfo> packs = VARVE_TRY(state.needs_of(snapshot));
   // The live tree finds its chunks by the index, which has only what is in the table.
   std::vector<PackInfo> strange;
   for (const PackInfo& info : packs) {
@@ -248,6 +249,10 @@ void WorkingCopy::State::know_packs(const std::vector<PackInfo>& listed, bool fo
   if (!rows.empty()) staged->apply(std::move(rows));
 }
 
+Result<std::vector<PackInfo>> WorkingCopy::State::needs_of(const SnapshotInfo& snapshot) const {
+  return std::move(VARVE_TRY(SnapshotNeeds(*history, lies_in(storage)).of(snapshot)).packs);
+}
+
 Result<void> WorkingCopy::State::know_packs_of(const SnapshotInfo& snapshot) {
   if (lazy != nullptr) {
     lazy->expect(snapshot.header.list, snapshot.header.set);
@@ -258,7 +263,7 @@ Result<void> WorkingCopy::State::know_packs_of(const SnapshotInfo& snapshot) {
   if (std::find(mine.begin(), mine.end(), snapshot.writer) != mine.end()) return {};
   std::lock_guard guarded(views_mutex);
   if (viewed.contains(snapshot.hash)) return {};
-  know_packs(VARVE_TRY(history->needs_of(snapshot)).packs, false);
+  know_packs(VARVE_TRY(needs_of(snapshot)), false);
   viewed.insert(snapshot.hash);
   return {};
 }

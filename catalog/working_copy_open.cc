@@ -370,7 +370,7 @@ Result<void> WorkingCopy::State::rebuild_tree() {
           "writer with the newest checkpoint");
     }
     if (!take_theirs) VARVE_TRY(succeed(*trees.writer));
-    VARVE_TRY(adopt_live_trees(trees, *history, *tree, *staged));
+    VARVE_TRY(adopt_live_trees(trees, *history, storage, *tree, *staged));
   } else {
     guard->writer = history->writer();  // nobody has published anything: this one will
     VARVE_TRY(write_guard_here());

@@ -110,6 +110,7 @@ struct WorkingCopy::State {
   /// Packs of other writers' lists: told to the pack store, and put into the table if the live tree
   /// is to refer to them.
   void know_packs(const std::vector<PackInfo>& listed, bool for_ever);
+  Result<std::vector<PackInfo>> needs_of(const SnapshotInfo& snapshot) const;
   /// Makes the packs of a snapshot that is looked into known, or findable.
   Result<void> know_packs_of(const SnapshotInfo& snapshot);
 };

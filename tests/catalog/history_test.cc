@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "catalog/snapshot_needs.h"
 #include "dedup/base/checksum.h"
 #include "dedup/statement.h"
 #include "tests/catalog/history_world.h"
@@ -15,7 +16,12 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-struct HistoryTest : testing::Test, HistoryWorld {};
+struct HistoryTest : testing::Test, HistoryWorld {
+  bool is_whole(const SnapshotInfo& info) {
+    const Result<bool> whole = SnapshotNeeds(*history, lies_in(storage)).is_whole(info);
+    return whole.ok() && *whole;
+  }
+};
 
 TEST_F(HistoryTest, EmptyStoreHasNone) {
   EXPECT_THAT(history->snapshots(), IsEmpty());
@@ -301,16 +307,16 @@ TEST_F(HistoryTest, AMissingBaseIsAnErrorThatNamesIt) {
   auto packs = history->packs_of_list(second->header.list);
   ASSERT_FALSE(packs.ok());
   EXPECT_THAT(packs.error().message(), testing::HasSubstr(first->header.list.hex()));
-  EXPECT_FALSE(*history->is_whole(second->header.list));
+  EXPECT_FALSE(is_whole(*second));
 }
 
 TEST_F(HistoryTest, WholeIsWhereAllPacksAre) {
   auto info = take("web", "monday", {}, {pack_info(1)});
-  EXPECT_FALSE(*history->is_whole(info->header.list));
+  EXPECT_FALSE(is_whole(*info));
   const std::string path = pack_path(PackClass::kData, pack_info(1).hash);
   ASSERT_TRUE(storage.make_directories(path.substr(0, path.rfind('/'))).ok());
   ASSERT_TRUE(write_whole(storage, path, as_bytes("pack")).ok());
-  EXPECT_TRUE(*history->is_whole(info->header.list));
+  EXPECT_TRUE(is_whole(*info));
 }
 
 TEST_F(HistoryTest, WhatIsAboutToBeGivenIsRememberedFirst) {

@@ -9,7 +9,7 @@ clean() { varve verify --passphrase-file "$pw" "${2:-$store}" >"$scratch/out" 2>
 backup() {  # backup NAME: the tree, and a file that only this snapshot has
   "$here/make_data" random "$seed" $((4 << 20)) "$scratch/source/only"
   seed=$((seed + 1))
-  rsync -aHAXS --delete "$scratch/source/" "$mnt/set/"
+  rsync -aHAXS --checksum --delete "$scratch/source/" "$mnt/set/"  # two versions may be of one second
   varve snapshot "$mnt/set" "$1" >/dev/null
   cp -a "$scratch/source" "$scratch/as-$1"
 }
@@ -54,7 +54,7 @@ varve gc --passphrase-file "$pw" "$store" >"$scratch/out" 2>"$scratch/err" || fa
 grep -q "are removed" "$scratch/out" || fail "gc says: $(cat "$scratch/out")"
 [ "$(stored_bytes)" -le $((before - (4 << 20))) ] || fail "unmounted: of $before bytes $(stored_bytes) are left"
 clean "unmounted"
-varve-rescue --passphrase-file "$pw" restore "$store" set/four "$scratch/rescued" >"$scratch/out" 2>&1 || fail "rescue: $(cat "$scratch/out")"
+"$here/../../tools/varve-rescue" --passphrase-file "$pw" restore "$store" set/four "$scratch/rescued" >"$scratch/out" 2>&1 || fail "rescue: $(cat "$scratch/out")"
 must_equal "$scratch/as-four" "$scratch/rescued" "rescued"
 
 say "the remote"
@@ -69,6 +69,16 @@ for name in one two three four five; do
   must_equal "$scratch/as-$name" "$scratch/back-$name" "restored from the remote"
 done
 clean "the remote" "$scratch/remote"
+
+say "a remote that never had what was collected"
+mkdir "$scratch/late"
+varve remote add --same-disk "$store" late "$scratch/late" >"$scratch/out" 2>&1 || fail "remote add: $(cat "$scratch/out")"
+varve replicate "$store" >"$scratch/out" 2>&1 || fail "replicate to a new remote: $(cat "$scratch/out")"
+for name in one four five; do
+  varve restore --passphrase-file "$pw" "$scratch/late" "set/$name" "$scratch/late-$name" >"$scratch/out" 2>&1 || fail "restore $name: $(cat "$scratch/out")"
+  must_equal "$scratch/as-$name" "$scratch/late-$name" "restored from the new remote"
+done
+clean "the new remote" "$scratch/late"
 
 say "rebuilt"
 rm -r "$store/local"

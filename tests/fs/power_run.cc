@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "catalog/checker.h"
+#include "catalog/snapshot_needs.h"
 #include "dedup/guard.h"
 #include "dedup/keyring.h"
 
@@ -156,8 +157,9 @@ Result<std::vector<PowerModel::FoundSnapshot>> PowerRun::snapshots() {
 std::string PowerRun::missing_packs() {
   std::vector<SnapshotInfo> all = copy_->history().snapshots();
   for (const SnapshotInfo& info : copy_->history().checkpoints()) all.push_back(info);
+  SnapshotNeeds needs(copy_->history(), lies_in(*machine_.disk));
   for (const SnapshotInfo& info : all) {
-    const Result<bool> whole = copy_->history().is_whole(info.header.list);
+    const Result<bool> whole = needs.is_whole(info);
     if (!whole.ok()) return whole.error().message();
     if (!*whole) return "packs of snapshot '" + info.name + "' are missing";
   }

@@ -2,7 +2,7 @@
 // of several such files.
 #include <algorithm>
 
-#include "catalog/history.h"
+#include "catalog/snapshot_needs.h"
 #include "dedup/base/checksum.h"
 #include "dedup/statement.h"
 #include "tests/fuzz/fuzz_target.h"
@@ -263,12 +263,14 @@ struct FuzzedHistory {
   }
 };
 
-void ask_all(const History& history) {
+void ask_all(const History& history, Storage& storage) {
+  SnapshotNeeds needs(history, lies_in(storage));
   for (const SnapshotInfo& info : history.snapshots()) {
     (void)history.body(info.hash);
     (void)history.packs_of_list(info.header.list);
     (void)history.list_depth(info.header.list);
-    (void)history.is_whole(info.header.list);
+    (void)needs.is_whole(info);
+    (void)needs.of(info);
     (void)history.policy(info.header.set);
     expect_that(history.find(info.header.set, info.name).has_value(),
                 "a shown snapshot is not found");
@@ -287,7 +289,7 @@ std::vector<FileHash> shown_by(const History& history) {
 bool run_history(ByteView input) {
   FuzzedHistory world(input);
   const std::unique_ptr<History> history = world.open();
-  ask_all(*history);
+  ask_all(*history, world.storage);
   const std::vector<FileHash> shown = shown_by(*history);
   history->become(WriterId{{200}});
   if (!history->publish_base().ok()) return false;
