@@ -235,7 +235,7 @@ TEST(CollectionTest, TheBallastIsForAFullDisk) {
   const auto prepared = site_with_one_dropped();
   prepared->close();
   CollectedSite site(prepared->machine->copy(300));
-  site.machine->disk->set_capacity(uint64_t{64} << 20);
+  site.machine->disk->set_capacity(uint64_t{1} << 30);
   site.open();
   site.copy->ballast().take_if_room();
   ASSERT_EQ(site.copy->ballast().missing_bytes(), 0u);
