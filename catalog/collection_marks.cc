@@ -66,11 +66,33 @@ uint64_t CollectionMarks::unknown_snapshots() const {
 // Marking.
 
 Result<void> CollectionMarks::mark(KvView& view, const std::vector<SnapshotInfo>& snapshots) {
+  VARVE_TRY(check_all_are_read());
   VARVE_TRY(mark_live(view));
   SnapshotNeeds needs(parts_.history, is_here());
   for (const SnapshotInfo& info : snapshots) VARVE_TRY(mark_snapshot(info, needs));
   VARVE_TRY(doubt_incomplete(needs));
   return visit_held([this](const PackId& pack) { marking_.mark_pack(rows_owner_, pack); });
+}
+
+/// What counts as absent may be healed, and then needs its packs.
+Result<void> CollectionMarks::check_all_are_read() const {
+  std::set<FileHash> known;
+  for (const SnapshotInfo& info : all_snapshots()) known.insert(info.hash);
+  const auto entries = parts_.storage.list(folder_of(HistoryKind::kSnapshot));
+  if (!entries.ok() && entries.error().code() == Errc::kNotFound) return {};
+  if (!entries.ok()) return entries.error();
+  for (const StorageEntry& entry : *entries) {
+    const std::optional<FileHash> hash = FileHash::from_hex(entry.name);
+    if (!hash || hash->hex() != entry.name || known.contains(*hash)) continue;
+    if (parts_.history.body(*hash).ok()) continue;  // dropped, and it came back
+    const std::string path = history_path(HistoryKind::kSnapshot, *hash);
+    if (!VARVE_TRY(parts_.storage.exists(path))) continue;
+    return Error(Errc::kCorrupt,
+                 path +
+                     " cannot be read, so which packs it needs is not known and nothing is "
+                     "removed: varve heal, or fsck.varve");
+  }
+  return {};
 }
 
 Result<void> CollectionMarks::mark_live(KvView& view) {
@@ -190,6 +212,7 @@ Result<void> CollectionMarks::check_needed_are_here() {
 }
 
 Result<std::vector<PackId>> CollectionMarks::arrived(uint64_t sequence) const {
+  VARVE_TRY(check_all_are_read());
   std::vector<PackId> packs;
   SnapshotNeeds needs(parts_.history, is_here());
   for (const SnapshotInfo& info : all_snapshots()) {

@@ -54,6 +54,7 @@ class CollectionMarks {
     bool is_known = true;  // what it needs was found by following it
   };
 
+  Result<void> check_all_are_read() const;
   Result<void> mark_live(KvView& view);
   Result<void> mark_ref(std::string_view value);
   Result<void> mark_snapshot(const SnapshotInfo& info, SnapshotNeeds& needs);

@@ -234,7 +234,10 @@ class WorkingCopyCollection {
       tell("removing packs", ++done);
     }
     for (const std::string& folder : folders) VARVE_TRY(state_.storage.sync_dir(folder));
-    return state_.index->settle();
+    const Result<void> settled = state_.index->settle();
+    if (!settled.ok())
+      log_warning("the chunk index is written later: " + settled.error().message());
+    return {};
   }
 
   // Figures.

@@ -311,6 +311,29 @@ TEST(CollectionTest, ASnapshotThatComesBackWhileItRunsKeepsItsPacks) {
   site->expect_whole("it came back");
 }
 
+/// It counts as absent until it is healed; by then its packs must not have gone.
+TEST(CollectionTest, ADamagedSnapshotStopsIt) {
+  const auto site = site_of_three();
+  const auto found = site->copy->history().find(site->set_id("web"), "one");
+  ASSERT_TRUE(found);
+  site->close();
+  ASSERT_TRUE(site->machine->disk->flip_bit("snapshots/" + found->hash.hex(), 2000));
+  site->open();
+  const size_t before = site->packs();
+  for (int i = 0; i < 2; i++) {
+    const auto done = site->try_collect();
+    ASSERT_FALSE(done.ok());
+    EXPECT_EQ(done.error().code(), Errc::kCorrupt);
+  }
+  EXPECT_EQ(site->packs(), before);
+  site->machine->disk->repair_all();
+  site->close();
+  site->open();
+  EXPECT_TRUE(site->copy->history().find(site->set_id("web"), "one"));
+  EXPECT_EQ(site->collect().packs, 0u);
+  site->expect_whole("healed");
+}
+
 TEST(CollectionTest, AHoldOfThisPlaceKeepsItsPacks) {
   const auto site = site_of_three();
   site->drop("one");
