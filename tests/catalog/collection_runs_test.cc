@@ -59,7 +59,7 @@ class CollectionRun {
   }
 
   void step() {
-    switch (draw(14)) {
+    switch (draw(18)) {
       case 0:
       case 1:
       case 2:
@@ -69,14 +69,16 @@ class CollectionRun {
         return take();
       case 5:
       case 6:
-        return drop();
       case 7:
-        return revert();
+        return drop();
       case 8:
+        return revert();
       case 9:
+      case 10:
+      case 11:
         site_.checkpoint();
         return settled();
-      case 10:
+      case 12:
         return crash(draw(2) == 0);
       default:
         return collect();
@@ -209,7 +211,7 @@ class CollectionRun {
     request.progress = [this](const std::string& what, uint64_t) {
       if (what == "removing packs" || draw(8) == 0) meanwhile(true);
     };
-    const uint64_t fault = draw(4);
+    const uint64_t fault = draw(8);
     if (fault == 0) site_.machine->disk->fail_write(1 + draw(20));
     if (fault == 1) site_.machine->disk->fail_sync(1 + draw(20));
     if (fault == 2) return collect_and_die();
