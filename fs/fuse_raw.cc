@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 #include <cerrno>
 
@@ -43,7 +42,7 @@ Caller caller_of(const fuse_in_header& header, mode_t umask = 0) {
 }
 
 /// False if the kernel no longer waits.
-bool answer_parts(int fd, const fuse_in_header& header, std::initializer_list<ByteView> parts) {
+bool answer_parts(FuseAnswers& answers, const fuse_in_header& header, std::initializer_list<ByteView> parts) {
   fuse_out_header out{};
   out.unique = header.unique;
   out.len = sizeof out;
@@ -53,21 +52,22 @@ bool answer_parts(int fd, const fuse_in_header& header, std::initializer_list<By
     pieces[count++] = {const_cast<uint8_t*>(part.data()), part.size()};
     out.len += static_cast<uint32_t>(part.size());
   }
-  return ::writev(fd, pieces, count) >= 0;
+  return answers.answer(pieces, count) >= 0;
 }
 
-void answer_error(int fd, const fuse_in_header& header, int number) {
+void answer_error(FuseAnswers& answers, const fuse_in_header& header, int number) {
   fuse_out_header out{};
   out.unique = header.unique;
   out.len = sizeof out;
   out.error = -number;
-  (void)!::write(fd, &out, sizeof out);
+  const iovec piece{&out, sizeof out};
+  (void)answers.answer(&piece, 1);
 }
 
-void answer_error(int fd, const fuse_in_header& header, const char* operation, const Error& error) {
+void answer_error(FuseAnswers& answers, const fuse_in_header& header, const char* operation, const Error& error) {
   if (is_damage(error.code()))
     log_error(fmt::format("{} of node {}: {}", operation, header.nodeid, error.message()));
-  answer_error(fd, header, errno_of(error.code()));
+  answer_error(answers, header, errno_of(error.code()));
 }
 
 template <typename T>
@@ -107,16 +107,16 @@ fuse_open_out open_out_of(const OpenFile& file) {
   return out;
 }
 
-void answer_tmpfile(Filesystem& filesystem, int fd, const fuse_in_header& header,
+void answer_tmpfile(Filesystem& filesystem, FuseAnswers& answers, const fuse_in_header& header,
                     ByteView request) {
   fuse_create_in in;
-  if (!read_part(request, kRequestBody, in)) return answer_error(fd, header, EINVAL);
+  if (!read_part(request, kRequestBody, in)) return answer_error(answers, header, EINVAL);
   Result<Filesystem::Created> created = filesystem.create_unnamed(
       header.nodeid, in.mode, static_cast<int>(in.flags), caller_of(header, in.umask));
-  if (!created.ok()) return answer_error(fd, header, "O_TMPFILE", created.error());
+  if (!created.ok()) return answer_error(answers, header, "O_TMPFILE", created.error());
   const fuse_entry_out entry = entry_out_of(created->entry);
   const fuse_open_out open = open_out_of(created->file);
-  if (answer_parts(fd, header, {raw_bytes_of(entry), raw_bytes_of(open)})) return;
+  if (answer_parts(answers, header, {raw_bytes_of(entry), raw_bytes_of(open)})) return;
   filesystem.release(created->entry.attributes.ino, created->file.handle);
   filesystem.forget(created->entry.attributes.ino, 1);
 }
@@ -152,27 +152,27 @@ struct statx statx_of(const Attributes& attributes) {
   return out;
 }
 
-void answer_statx(Filesystem& filesystem, int fd, const fuse_in_header& header, ByteView request) {
+void answer_statx(Filesystem& filesystem, FuseAnswers& answers, const fuse_in_header& header, ByteView request) {
   StatxIn in;
-  if (!read_part(request, kRequestBody, in)) return answer_error(fd, header, EINVAL);
+  if (!read_part(request, kRequestBody, in)) return answer_error(answers, header, EINVAL);
   std::optional<uint64_t> handle;
   if (in.getattr_flags & FUSE_GETATTR_FH) handle = in.fh;
   Result<Entry> entry = filesystem.get_attributes(header.nodeid, handle);
-  if (!entry.ok()) return answer_error(fd, header, "statx", entry.error());
+  if (!entry.ok()) return answer_error(answers, header, "statx", entry.error());
   StatxOut out;
   out.valid_seconds = static_cast<uint64_t>(entry->timeout_seconds);
   out.stat = statx_of(entry->attributes);
-  answer_parts(fd, header, {raw_bytes_of(out)});
+  answer_parts(answers, header, {raw_bytes_of(out)});
 }
 
-void answer_setxattr(Filesystem& filesystem, int fd, const fuse_in_header& header,
+void answer_setxattr(Filesystem& filesystem, FuseAnswers& answers, const fuse_in_header& header,
                      ByteView request) {
   fuse_setxattr_in in;
-  if (!read_part(request, kRequestBody, in)) return answer_error(fd, header, EINVAL);
+  if (!read_part(request, kRequestBody, in)) return answer_error(answers, header, EINVAL);
   const std::string_view rest = as_text(request.subspan(kRequestBody + sizeof in));
   const size_t name_end = rest.find('\0');
   if (name_end == rest.npos || rest.size() - name_end - 1 < in.size)
-    return answer_error(fd, header, EINVAL);
+    return answer_error(answers, header, EINVAL);
   Filesystem::XattrFlags flags;
   flags.mode = static_cast<int>(in.flags);
   flags.kill_setgid = (in.setxattr_flags & FUSE_SETXATTR_ACL_KILL_SGID) != 0;
@@ -180,25 +180,25 @@ void answer_setxattr(Filesystem& filesystem, int fd, const fuse_in_header& heade
       filesystem.set_xattr(header.nodeid, rest.substr(0, name_end),
                            rest.substr(name_end + 1, in.size), flags, caller_of(header));
   // Too large a value is E2BIG here, and EFBIG where files are meant.
-  if (!done.ok() && done.error().code() == Errc::kTooLarge) return answer_error(fd, header, E2BIG);
-  if (!done.ok()) return answer_error(fd, header, "setxattr", done.error());
-  answer_parts(fd, header, {});
+  if (!done.ok() && done.error().code() == Errc::kTooLarge) return answer_error(answers, header, E2BIG);
+  if (!done.ok()) return answer_error(answers, header, "setxattr", done.error());
+  answer_parts(answers, header, {});
 }
 
 }  // namespace
 
-bool answer_raw(Filesystem& filesystem, int fd, ByteView request, bool long_setxattr) {
+bool answer_raw(Filesystem& filesystem, FuseAnswers& answers, ByteView request, bool long_setxattr) {
   fuse_in_header header;
   if (!read_part(request, 0, header)) return false;
   switch (header.opcode) {
     case kOpcodeTmpfile:
-      answer_tmpfile(filesystem, fd, header, request);
+      answer_tmpfile(filesystem, answers, header, request);
       return true;
     case kOpcodeStatx:
-      answer_statx(filesystem, fd, header, request);
+      answer_statx(filesystem, answers, header, request);
       return true;
     case FUSE_SETXATTR:
-      if (long_setxattr) answer_setxattr(filesystem, fd, header, request);
+      if (long_setxattr) answer_setxattr(filesystem, answers, header, request);
       return long_setxattr;
     default:
       return false;

@@ -11,12 +11,13 @@
 
 #include "dedup/base/bytes.h"
 #include "fs/filesystem.h"
+#include "fs/fuse_answers.h"
 
 namespace varve {
 
 /// True: the request was one of these, and is answered. `long_setxattr`: the kernel was told to
 /// send SETXATTR's long form.
-bool answer_raw(Filesystem& filesystem, int fd, ByteView request, bool long_setxattr);
+bool answer_raw(Filesystem& filesystem, FuseAnswers& answers, ByteView request, bool long_setxattr);
 
 /// Where a request's own part begins.
 inline constexpr size_t kRequestBody = sizeof(fuse_in_header);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <fuse_lowlevel.h>
+#include <linux/fuse.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -28,6 +29,7 @@
 #include "dedup/base/unique_fd.h"
 #include "fs/fuse_ops.h"
 #include "fs/fuse_placement.h"
+#include "fs/fuse_rings.h"
 #include "fs/fuse_turns.h"
 #include "fs/fuse_wire.h"
 
@@ -107,6 +109,7 @@ struct FuseSession::State final : Substitution {
   FuseWire wire;
   FusePlacement placement;
   FuseTurns turns;
+  std::unique_ptr<FuseRings> rings;
   fuse_session* session = nullptr;
   int fd = -1;  // the session's
   UniqueFd stop_event{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
@@ -144,7 +147,10 @@ struct FuseSession::State final : Substitution {
   void end_serving();
   bool serve_one(Worker& worker);
   static void provide_buffer(Worker& worker);
-  void handle(ByteView bytes);
+  void handle(FuseAnswers& answers, ByteView bytes);
+  void open_rings();
+  void start_rings();
+  void serve_ring(size_t index);
   void await_end();
   void unmount_politely();
   void ask_for_dirty_pages();
@@ -164,10 +170,14 @@ ssize_t read_request(int fd, void* buffer, size_t size, void*) {
 // libfuse's userdata is the Filesystem, so the wire is found by the thread: a worker serves one
 // session.
 thread_local FuseWire* wire_of_thread = nullptr;
+// Of the request that it handles.
+thread_local FuseAnswers* answers_of_thread = nullptr;
 
 ssize_t write_answer(int fd, iovec* parts, int count, void*) {
-  if (wire_of_thread == nullptr) return ::writev(fd, parts, count);  // a notification
-  return wire_of_thread->write_reply(fd, parts, count);
+  // A notification has no request; its header says so too, when it is sent while one is handled.
+  const auto* header = static_cast<const fuse_out_header*>(parts[0].iov_base);
+  if (answers_of_thread == nullptr || header->unique == 0) return ::writev(fd, parts, count);
+  return wire_of_thread->reply(*answers_of_thread, parts, count);
 }
 
 }  // namespace
@@ -203,12 +213,14 @@ void FuseSession::State::start_workers() {
   sigfillset(&all);
   sigdelset(&all, kWakeSignal);
   pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::unique_lock lock(mutex);  // the first one may start further ones already
   serving = options.threads;
   for (size_t i = 0; i < options.threads; i++) workers.emplace_back([this] { serve(); });
   watch = std::thread([this] {
     pthread_setname_np(pthread_self(), "varve-watch");
     turns.watch();
   });
+  lock.unlock();
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
@@ -300,21 +312,53 @@ bool FuseSession::State::serve_one(Worker& worker) {
     failed = true;
     return false;
   }
-  handle(bytes);
+  DeviceAnswers answers(fd);
+  handle(answers, bytes);
   placement.served(summary.asker, summary.bytes, worker.place);
   return true;
 }
 
-void FuseSession::State::handle(ByteView bytes) {
+void FuseSession::State::handle(FuseAnswers& answers, ByteView bytes) {
   const bool negotiating = !wire.negotiated();
-  if (wire.before(fd, bytes)) return;
+  if (wire.before(answers, bytes)) return;
+  if (negotiating) open_rings();
+  answers_of_thread = &answers;
   fuse_buf request{};
   request.mem = const_cast<uint8_t*>(bytes.data());
   request.size = bytes.size();
   fuse_session_process_buf(session, &request);
+  answers_of_thread = nullptr;
   if (!negotiating) return;
+  start_rings();
   std::lock_guard lock(mutex);
   changed.notify_all();
+}
+
+// What the kernel was promised when it was told that rings are used has to hold.
+void FuseSession::State::open_rings() {
+  if (!options.io_uring || !wire.offers_ring()) return;
+  Result<std::unique_ptr<FuseRings>> opened = FuseRings::open();
+  if (!opened.ok()) return log_info("requests come through /dev/fuse: " + opened.error().message());
+  rings = std::move(*opened);
+  wire.take_ring();
+}
+
+void FuseSession::State::start_rings() {
+  if (!rings || !wire.uses_ring()) return;
+  std::lock_guard lock(mutex);
+  for (size_t i = 0; i < rings->size(); i++) {
+    workers.emplace_back([this, i] { serve_ring(i); });
+    serving++;
+  }
+}
+
+void FuseSession::State::serve_ring(size_t index) {
+  begin_to_serve();
+  set_request_memory(nullptr);
+  Result<void> served = rings->serve(
+      index, fd, [this](FuseRingEntry& entry) { handle(entry, entry.request()); });
+  if (!served.ok()) log_error(served.error().message());
+  end_serving();
 }
 
 void FuseSession::State::await_end() {
@@ -361,6 +405,7 @@ void FuseSession::State::ask_for_dirty_pages() {
 
 void FuseSession::State::stop_workers() {
   turns.stop();
+  if (rings) rings->stop();
   std::unique_lock lock(mutex);
   uint64_t seen = notifications_done;
   auto moved = std::chrono::steady_clock::now();

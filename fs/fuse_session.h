@@ -28,6 +28,8 @@ struct SessionOptions {
   /// Further ones, started when the first thread waits for a remote: each serves in place of one
   /// that waits.
   size_t substitutes = kRemoteWaitsMax;
+  /// Whether requests come over io_uring where the kernel offers it.
+  bool io_uring = true;
   /// Whether SIGTERM, SIGINT and SIGHUP end run(); they must have been blocked before the first
   /// thread was started.
   bool watch_signals = false;

@@ -1,7 +1,6 @@
 #include "fs/fuse_wire.h"
 
 #include <linux/fuse.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -61,12 +60,12 @@ bool request_kills_privileges() {
   return kill_privileges_now;
 }
 
-bool FuseWire::before(int fd, ByteView request) {
+bool FuseWire::before(FuseAnswers& answers, ByteView request) {
   fuse_in_header header;
   if (!read_part(request, 0, header)) return true;  // the kernel sends no such thing
   kill_privileges_now = kills_privileges_in(header.opcode, request);
   if (header.opcode == FUSE_INIT) note_init(request);
-  return answer_raw(filesystem_, fd, request, long_setxattr_);
+  return answer_raw(filesystem_, answers, request, long_setxattr_);
 }
 
 FuseWire::Summary FuseWire::summary_of(ByteView request) {
@@ -91,17 +90,17 @@ void FuseWire::note_init(ByteView request) {
   if (in.flags & FUSE_INIT_EXT) offered_ |= uint64_t{in.flags2} << 32;
 }
 
-ssize_t FuseWire::write_reply(int fd, const iovec* parts, int count) {
+ssize_t FuseWire::reply(FuseAnswers& answers, const iovec* parts, int count) {
   if (!negotiated()) {
     fuse_out_header header;
     std::memcpy(&header, parts[0].iov_base, sizeof header);
     if (init_unique_ != 0 && header.unique == init_unique_)
-      return write_init_reply(fd, parts, count);
+      return reply_to_init(answers, parts, count);
   }
-  return ::writev(fd, parts, count);
+  return answers.answer(parts, count);
 }
 
-ssize_t FuseWire::write_init_reply(int fd, const iovec* parts, int count) {
+ssize_t FuseWire::reply_to_init(FuseAnswers& answers, const iovec* parts, int count) {
   fuse_init_out out;
   iovec edited[2] = {parts[0], {&out, sizeof out}};
   ssize_t written = 0;
@@ -109,15 +108,19 @@ ssize_t FuseWire::write_init_reply(int fd, const iovec* parts, int count) {
     std::memcpy(&out, parts[1].iov_base, sizeof out);
     uint64_t flags = out.flags;
     flags |= offered_ & (FUSE_HANDLE_KILLPRIV_V2 | FUSE_SETXATTR_EXT);
-    if (offered_ & FUSE_INIT_EXT) flags |= (offered_ & kDirectIoAllowMmap) | FUSE_INIT_EXT;
+    if (offered_ & FUSE_INIT_EXT) {
+      flags |= (offered_ & kDirectIoAllowMmap) | FUSE_INIT_EXT;
+      if (takes_ring_) flags |= offered_ & kFuseOverIoUring;
+    }
     out.flags = static_cast<uint32_t>(flags);
     if (offered_ & FUSE_INIT_EXT) out.flags2 |= static_cast<uint32_t>(flags >> 32);
+    uses_ring_ = (flags & kFuseOverIoUring) != 0;
     kills_privileges_ = (flags & FUSE_HANDLE_KILLPRIV_V2) != 0;
     long_setxattr_ = (flags & FUSE_SETXATTR_EXT) != 0;
     maps_direct_io_ = (flags & kDirectIoAllowMmap) != 0;
-    written = ::writev(fd, edited, 2);
+    written = answers.answer(edited, 2);
   } else {
-    written = ::writev(fd, parts, count);
+    written = answers.answer(parts, count);
   }
   const int number = errno;
   negotiated_.store(true, std::memory_order_release);

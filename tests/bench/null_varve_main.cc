@@ -1,4 +1,4 @@
-// null.varve MOUNTPOINT [direct] [threads=N]: mounts a filesystem that discards data; for
+// null.varve MOUNTPOINT [direct] [io_uring=off] [threads=N]: mounts a filesystem that discards data; for
 // benchmarks. Stays in the foreground.
 #include <fmt/core.h>
 
@@ -11,7 +11,7 @@
 int main(int argc, char** argv) {
   using namespace varve;
   if (argc < 2) {
-    fmt::print(stderr, "usage: null.varve MOUNTPOINT [direct] [threads=N]\n");
+    fmt::print(stderr, "usage: null.varve MOUNTPOINT [direct] [io_uring=off] [threads=N]\n");
     return 1;
   }
   NullFilesystem::Options null_options;
@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
   session_options.watch_signals = true;
   for (int i = 2; i < argc; i++) {
     if (std::strcmp(argv[i], "direct") == 0) null_options.direct_io = true;
+    if (std::strcmp(argv[i], "io_uring=off") == 0) session_options.io_uring = false;
     if (std::strncmp(argv[i], "threads=", 8) == 0) {
       session_options.threads = static_cast<size_t>(std::atoi(argv[i] + 8));
     }
