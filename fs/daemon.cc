@@ -107,6 +107,7 @@ SessionOptions session_options(const DaemonOptions& options) {
   result.read_only = options.mount.read_only;
   result.allow_other = options.mount.allow_other;
   result.kernel_flags = options.mount.kernel_flags;
+  result.io_uring = options.mount.io_uring;
   result.watch_signals = true;
   return result;
 }
@@ -140,6 +141,7 @@ class Mount {
 
   Result<void> begin() {
     VARVE_TRY(session_.mount());
+    status_.transport(session_.uses_io_uring() ? "io_uring" : "device");
     working_copy_->enter(StoreLock::Stage::kMounted);
     VARVE_TRY(open_control());
     int64_t checkpoint_seconds = options_.mount.read_only ? 0 : options_.mount.checkpoint_seconds;

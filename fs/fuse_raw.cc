@@ -42,7 +42,8 @@ Caller caller_of(const fuse_in_header& header, mode_t umask = 0) {
 }
 
 /// False if the kernel no longer waits.
-bool answer_parts(FuseAnswers& answers, const fuse_in_header& header, std::initializer_list<ByteView> parts) {
+bool answer_parts(FuseAnswers& answers, const fuse_in_header& header,
+                  std::initializer_list<ByteView> parts) {
   fuse_out_header out{};
   out.unique = header.unique;
   out.len = sizeof out;
@@ -64,7 +65,8 @@ void answer_error(FuseAnswers& answers, const fuse_in_header& header, int number
   (void)answers.answer(&piece, 1);
 }
 
-void answer_error(FuseAnswers& answers, const fuse_in_header& header, const char* operation, const Error& error) {
+void answer_error(FuseAnswers& answers, const fuse_in_header& header, const char* operation,
+                  const Error& error) {
   if (is_damage(error.code()))
     log_error(fmt::format("{} of node {}: {}", operation, header.nodeid, error.message()));
   answer_error(answers, header, errno_of(error.code()));
@@ -152,7 +154,8 @@ struct statx statx_of(const Attributes& attributes) {
   return out;
 }
 
-void answer_statx(Filesystem& filesystem, FuseAnswers& answers, const fuse_in_header& header, ByteView request) {
+void answer_statx(Filesystem& filesystem, FuseAnswers& answers, const fuse_in_header& header,
+                  ByteView request) {
   StatxIn in;
   if (!read_part(request, kRequestBody, in)) return answer_error(answers, header, EINVAL);
   std::optional<uint64_t> handle;
@@ -180,14 +183,16 @@ void answer_setxattr(Filesystem& filesystem, FuseAnswers& answers, const fuse_in
       filesystem.set_xattr(header.nodeid, rest.substr(0, name_end),
                            rest.substr(name_end + 1, in.size), flags, caller_of(header));
   // Too large a value is E2BIG here, and EFBIG where files are meant.
-  if (!done.ok() && done.error().code() == Errc::kTooLarge) return answer_error(answers, header, E2BIG);
+  if (!done.ok() && done.error().code() == Errc::kTooLarge)
+    return answer_error(answers, header, E2BIG);
   if (!done.ok()) return answer_error(answers, header, "setxattr", done.error());
   answer_parts(answers, header, {});
 }
 
 }  // namespace
 
-bool answer_raw(Filesystem& filesystem, FuseAnswers& answers, ByteView request, bool long_setxattr) {
+bool answer_raw(Filesystem& filesystem, FuseAnswers& answers, ByteView request,
+                bool long_setxattr) {
   fuse_in_header header;
   if (!read_part(request, 0, header)) return false;
   switch (header.opcode) {

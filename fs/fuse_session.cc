@@ -151,6 +151,8 @@ struct FuseSession::State final : Substitution {
   void open_rings();
   void start_rings();
   void serve_ring(size_t index);
+  void serve_rings_with(const std::function<void()>& serve);
+  void start_helper();
   void await_end();
   void unmount_politely();
   void ask_for_dirty_pages();
@@ -337,7 +339,11 @@ void FuseSession::State::handle(FuseAnswers& answers, ByteView bytes) {
 // What the kernel was promised when it was told that rings are used has to hold.
 void FuseSession::State::open_rings() {
   if (!options.io_uring || !wire.offers_ring()) return;
-  Result<std::unique_ptr<FuseRings>> opened = FuseRings::open();
+  FuseRings::Parts parts;
+  parts.handle = [this](FuseAnswers& answers, ByteView request) { handle(answers, request); };
+  parts.start_helper = [this] { start_helper(); };
+  parts.helpers = options.threads;
+  Result<std::unique_ptr<FuseRings>> opened = FuseRings::open(fd, std::move(parts));
   if (!opened.ok()) return log_info("requests come through /dev/fuse: " + opened.error().message());
   rings = std::move(*opened);
   wire.take_ring();
@@ -347,18 +353,36 @@ void FuseSession::State::start_rings() {
   if (!rings || !wire.uses_ring()) return;
   std::lock_guard lock(mutex);
   for (size_t i = 0; i < rings->size(); i++) {
-    workers.emplace_back([this, i] { serve_ring(i); });
+    workers.emplace_back([this, i] { serve_rings_with([&] { serve_ring(i); }); });
     serving++;
   }
+  workers.emplace_back([this] { serve_rings_with([&] { rings->watch(); }); });
+  serving++;
+}
+
+// Called by a thread that serves; see start_substitutes().
+void FuseSession::State::start_helper() {
+  std::lock_guard lock(mutex);
+  workers.emplace_back([this] { serve_rings_with([&] { rings->help(); }); });
+  serving++;
+}
+
+void FuseSession::State::serve_rings_with(const std::function<void()>& serve) {
+  begin_to_serve();
+  tell_waits_of_this_thread(rings.get());
+  serve();
+  end_serving();
 }
 
 void FuseSession::State::serve_ring(size_t index) {
-  begin_to_serve();
-  set_request_memory(nullptr);
-  Result<void> served = rings->serve(
-      index, fd, [this](FuseRingEntry& entry) { handle(entry, entry.request()); });
-  if (!served.ok()) log_error(served.error().message());
-  end_serving();
+  Result<void> served = rings->own(index);
+  if (served.ok()) return;
+  log_error(served.error().message());
+  {
+    std::lock_guard lock(mutex);
+    failed = true;
+  }
+  abort_connection();  // the kernel would wait for the ring for ever
 }
 
 void FuseSession::State::await_end() {
@@ -485,6 +509,10 @@ Result<void> FuseSession::run() {
   state_->close_session();
   if (state_->failed) return Error(Errc::kIo, "the kernel's requests could not be read any more");
   return {};
+}
+
+bool FuseSession::uses_io_uring() const {
+  return state_->wire.uses_ring();
 }
 
 void FuseSession::request_stop() {

@@ -55,6 +55,9 @@ class FuseSession final : public KernelCache {
   /// thread; async-signal-safe.
   void request_stop();
 
+  /// Whether requests come over io_uring; known once mount() has given.
+  bool uses_io_uring() const;
+
   /// Before mount() and after run() these do nothing. Any thread.
   void invalidate_entry(Ino parent, std::string_view name) override;
   void invalidate_node(Ino node) override;

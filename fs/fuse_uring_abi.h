@@ -36,7 +36,7 @@ struct FuseUringEntryInOut {
 };
 
 struct FuseUringHeaders {
-  uint8_t in_out[128];  // fuse_in_header; fuse_out_header in the answer
+  uint8_t in_out[128];     // fuse_in_header; fuse_out_header in the answer
   uint8_t operation[128];  // the request's first argument; its further ones are payload
   FuseUringEntryInOut entry;
 };

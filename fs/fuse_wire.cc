@@ -80,6 +80,43 @@ FuseWire::Summary FuseWire::summary_of(ByteView request) {
   return summary;
 }
 
+bool FuseWire::may_block(ByteView request) {
+  fuse_in_header header;
+  if (!read_part(request, 0, header)) return true;
+  switch (header.opcode) {
+    case FUSE_WRITE:
+      return request.size() > kLargeWriteBytes;
+    case FUSE_LOOKUP:
+    case FUSE_GETATTR:
+    case FUSE_SETATTR:
+    case FUSE_READLINK:
+    case FUSE_SYMLINK:
+    case FUSE_MKNOD:
+    case FUSE_UNLINK:
+    case FUSE_RENAME:
+    case FUSE_RENAME2:
+    case FUSE_LINK:
+    case FUSE_OPEN:
+    case FUSE_CREATE:
+    case FUSE_FLUSH:
+    case FUSE_RELEASE:
+    case FUSE_OPENDIR:
+    case FUSE_READDIR:
+    case FUSE_READDIRPLUS:
+    case FUSE_RELEASEDIR:
+    case FUSE_SETXATTR:
+    case FUSE_GETXATTR:
+    case FUSE_LISTXATTR:
+    case FUSE_REMOVEXATTR:
+    case FUSE_ACCESS:
+    case FUSE_STATFS:
+    case FUSE_LSEEK:
+      return false;
+    default:
+      return true;
+  }
+}
+
 void FuseWire::note_init(ByteView request) {
   fuse_in_header header;
   fuse_init_in in{};

@@ -56,6 +56,10 @@ class FuseWire {
   };
   static Summary summary_of(ByteView request);
 
+  /// Whether a request may take long, or wait: all but those that are over sooner than another
+  /// thread is awake.
+  static bool may_block(ByteView request);
+
   /// Whether the kernel has had its answer to INIT.
   bool negotiated() const { return negotiated_.load(std::memory_order_acquire); }
   bool uses_ring() const { return uses_ring_; }

@@ -93,6 +93,10 @@ Result<void> apply_valued(MountOptions& options, const Option& option, bool& kno
     const std::string text = VARVE_TRY(value_of(option));
     if (text != "append") return invalid("option snapshots can only be \"append\"");
     options.append_only_snapshots = true;
+  } else if (option.name == "io_uring") {
+    const std::string text = VARVE_TRY(value_of(option));
+    if (text != "auto" && text != "off") return invalid("option io_uring is auto or off: " + text);
+    options.io_uring = text == "auto";
   } else if (option.name == "local") {
     options.local = VARVE_TRY(value_of(option));
   } else {

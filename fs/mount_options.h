@@ -29,6 +29,8 @@ struct MountOptions {
   int compression_level = kCompressionLevelDefault;
   /// Seconds of change after which a checkpoint is taken; 0: only at umount.
   int64_t checkpoint_seconds = int64_t{15} * 60;
+  /// Whether requests come over io_uring where the kernel offers it.
+  bool io_uring = true;
   /// Nobody removes snapshots through the mount.
   bool append_only_snapshots = false;
   /// Flags of mount(2) for the kernel, by their names: nosuid, noexec, noatime and the like.

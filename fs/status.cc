@@ -126,6 +126,7 @@ nlohmann::json Status::fields() {
     if (const auto promotion = working_copy_.succeeded_by())
       result["succeeded"] = what_succession_asks(working_copy_.root(), *promotion);
   }
+  if (const char* transport = transport_) result["transport"] = transport;
   if (const Volume* volume = volume_) {
     Volume::Figures figures = volume->figures();
     result["bytes"]["dirty"] = figures.dirty_bytes;

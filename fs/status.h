@@ -21,6 +21,8 @@ class Status {
 
   /// Before it is called, the volume's figures are left out.
   void show(const Volume* volume) { volume_ = volume; }
+  /// How the kernel's requests come: "io_uring", "device". Text that stays.
+  void transport(const char* name) { transport_ = name; }
   void committed(Nanoseconds time) { committed_ = time; }
   void checkpointed(Nanoseconds time) { checkpointed_ = time; }
 
@@ -41,6 +43,7 @@ class Status {
   const std::string mountpoint_;
   const Nanoseconds since_;
   std::atomic<const Volume*> volume_ = nullptr;
+  std::atomic<const char*> transport_ = nullptr;
   std::atomic<Nanoseconds> committed_ = 0, checkpointed_ = 0;
 };
 

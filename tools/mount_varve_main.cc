@@ -69,6 +69,8 @@ constexpr const char* kHelp =
     "  checkpoint=TIME           take a checkpoint after TIME of change, e.g. 15m (the default); "
     "0: only at\n"
     "                            umount\n"
+    "  io_uring=auto|off         requests come over io_uring where the kernel offers it (auto), "
+    "or never\n"
     "  snapshots=append          nobody removes snapshots through the mount\n"
     "  suid, dev, noexec, noatime, sync, ...   as in mount(8); nosuid and nodev hold by "
     "themselves\n"

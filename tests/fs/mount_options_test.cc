@@ -29,6 +29,8 @@ TEST(MountOptions, TakeWhatVarveKnows) {
   EXPECT_EQ(options->dirty_bytes, uint64_t{32} << 20);
   EXPECT_EQ(options->checkpoint_seconds, 0);
   EXPECT_EQ(options->compression_level, 12);
+  EXPECT_TRUE(parse_mount_options("io_uring=auto")->io_uring);
+  EXPECT_FALSE(parse_mount_options("io_uring=off")->io_uring);
   EXPECT_EQ(parse_mount_options("compression=none")->compression_level, 0);
   EXPECT_FALSE(parse_mount_options("ro,rw")->read_only);
 }
@@ -55,7 +57,7 @@ TEST(MountOptions, RefuseByName) {
        {"bogus", "bogus=1", "cache", "cache=", "cache=x", "cache=1Q", "cache=99999999999T",
         "dirty=0", "dirty=1M", "dirty=", "compression=9", "compression=zstd:0",
         "compression=zstd:20", "compression=zstd:3x", "checkpoint=5y", "checkpoint=-1",
-        "snapshots=always", "ro=1", "passphrase_file"}) {
+        "snapshots=always", "io_uring=on", "io_uring", "ro=1", "passphrase_file"}) {
     Result<MountOptions> options = parse_mount_options(std::string("rw,") + wrong);
     ASSERT_FALSE(options.ok()) << wrong;
     EXPECT_EQ(options.error().code(), Errc::kInvalid) << wrong;
