@@ -48,6 +48,8 @@ struct FuseRings::Allowed {
 struct FuseRings::Ring {
   int processor = 0;
   uint16_t queue = 0;  // that gets further entries
+  // Of its own, so that they stay on its processor.
+  std::unique_ptr<FuseHelpers> helpers;
   UniqueFd wake{::eventfd(0, EFD_CLOEXEC)};
 
   std::mutex leading;  // held by who leads; guards what follows
@@ -57,7 +59,7 @@ struct FuseRings::Ring {
   int failure = 0;  // an errno, where the connection did not just end
   bool wake_is_read = false;
   uint64_t wakes = 0;
-  size_t passed_on = 0;  // entries that helpers have
+  size_t passed_on = 0;  // entries with requests that are being handled
   std::vector<std::unique_ptr<FuseRingEntry>> entries;
 
   std::mutex mutex;                      // a leaf; guards what follows
@@ -81,7 +83,6 @@ struct FuseRings::Ring {
     const uint64_t one = 1;
     (void)!::write(wake.get(), &one, sizeof one);
   }
-  bool handles_elsewhere() const { return passed_on > 0; }
 };
 
 io_uring_sqe* FuseRings::Ring::submission() {
@@ -105,10 +106,7 @@ void FuseRings::Ring::read_wake() {
 }
 
 FuseRings::FuseRings(int device, Parts parts)
-    : device_(device),
-      parts_(std::move(parts)),
-      allowed_(std::make_unique<Allowed>()),
-      helpers_(parts_.helpers, parts_.start_helper) {
+    : device_(device), parts_(std::move(parts)), allowed_(std::make_unique<Allowed>()) {
   CPU_ZERO(&allowed_->set);
   (void)::sched_getaffinity(0, sizeof allowed_->set, &allowed_->set);
 }
@@ -143,6 +141,10 @@ Result<void> FuseRings::add_rings() {
     rings_.push_back(std::move(ring));
   }
   if (rings_.empty()) return Error(Errc::kUnsupported, "io_uring: no processor is known");
+  for (size_t i = 0; i < rings_.size(); i++) {
+    rings_[i]->helpers =
+        std::make_unique<FuseHelpers>(parts_.helpers, [this, i] { parts_.start_helper(i); });
+  }
   for (size_t i = 0; i < others.size(); i++) {
     for (size_t j = 0; j < kEntries; j++) add_entry(*rings_[i % rings_.size()], others[i]);
   }
@@ -174,7 +176,7 @@ Result<void> FuseRings::own(size_t index) {
   ring.led = false;
   ring.leading.unlock();
   stop();
-  helpers_.stop();
+  ring.helpers->stop();
   return registered;
 }
 
@@ -191,7 +193,6 @@ bool FuseRings::lead(Ring& ring, bool owner) {
       if (ring.connected && ring.wake_is_read) (void)io_uring_submit_and_wait(&ring.ring, 1);
       continue;
     }
-    note_work();
     if (pass_on(ring, *entry)) continue;
     if (!handle_here(ring, *entry, owner)) return false;
   }
@@ -201,7 +202,7 @@ bool FuseRings::lead(Ring& ring, bool owner) {
 bool FuseRings::leads_on(Ring& ring, bool owner) {
   if (!ring.connected) return false;
   if (!owner) return !stopped_ && !ring.owner_waits;
-  while (stopped_ && ring.connected && ring.handles_elsewhere()) await_answers(ring);
+  while (stopped_ && ring.connected && ring.passed_on > 0) await_answers(ring);
   return !stopped_;
 }
 
@@ -256,10 +257,11 @@ FuseRingEntry* FuseRings::next_request(Ring& ring) {
 }
 
 bool FuseRings::pass_on(Ring& ring, FuseRingEntry& entry) {
-  if (!FuseWire::may_block(entry.request())) return false;
+  const ByteView request = entry.request();
+  if (!FuseWire::may_block(request)) return false;
   ring.passed_on++;
-  const bool small = FuseWire::summary_of(entry.request()).bytes <= kSmallRequestBytes;
-  helpers_.add([this, &ring, &entry, small] {
+  const bool small = FuseWire::summary_of(request).bytes <= kSmallRequestBytes;
+  ring.helpers->add([this, &ring, &entry, small] {
     move_to(small ? ring.processor : kAnywhere);
     ring_of_thread = &ring;
     helps_now = true;
@@ -277,6 +279,7 @@ bool FuseRings::handle_here(Ring& ring, FuseRingEntry& entry, bool owner) {
   ring.passed_on++;
   ring.leads++;
   ring.led = false;
+  note_work();
   ring.leading.unlock();
   handle(entry);
   if (!ring.leading.try_lock()) {
@@ -309,7 +312,7 @@ void FuseRings::give_back(Ring& ring, FuseRingEntry& entry) {
 }
 
 void FuseRings::call_for_a_leader(Ring& ring) {
-  helpers_.add_urgent([this, &ring] {
+  ring.helpers->add_urgent([this, &ring] {
     if (!ring.leading.try_lock()) return;
     move_to(ring.processor);
     if (!lead(ring, false)) return;
@@ -318,8 +321,9 @@ void FuseRings::call_for_a_leader(Ring& ring) {
   });
 }
 
+// Behind `led`, as the watch looks at that behind `watch_sleeps_`: one of the two sees the other.
 void FuseRings::note_work() {
-  if (!watch_sleeps_.load(std::memory_order_relaxed)) return;
+  if (!watch_sleeps_) return;
   std::lock_guard lock(watch_mutex_);
   watch_sleeps_ = false;
   watch_changed_.notify_one();
@@ -331,6 +335,11 @@ void FuseRings::look_after(Ring& ring) {
   ring.seen = leads;
 }
 
+bool FuseRings::all_led() const {
+  return std::all_of(rings_.begin(), rings_.end(),
+                     [](const auto& ring) { return ring->led.load(); });
+}
+
 void FuseRings::watch() {
   int idle_looks = 0;
   uint64_t before = 0;
@@ -340,25 +349,24 @@ void FuseRings::watch() {
       watch_changed_.wait_for(lock, kLook, [&] { return stopped_.load(); });
     } else {
       watch_sleeps_ = true;
-      watch_changed_.wait(lock, [&] { return stopped_ || !watch_sleeps_; });
+      watch_changed_.wait(lock, [&] { return stopped_ || !watch_sleeps_ || !all_led(); });
+      watch_sleeps_ = false;
       idle_looks = 0;
     }
     lock.unlock();
     uint64_t all = 0;
-    bool all_led = true;
     for (const auto& ring : rings_) {
       look_after(*ring);
       all += ring->leads;
-      all_led = all_led && ring->led;
     }
-    idle_looks = all == before && all_led ? idle_looks + 1 : 0;
+    idle_looks = all == before && all_led() ? idle_looks + 1 : 0;
     before = all;
     lock.lock();
   }
 }
 
-void FuseRings::help() {
-  helpers_.serve();
+void FuseRings::help(size_t index) {
+  rings_[index]->helpers->serve();
 }
 
 void FuseRings::stop() {
@@ -369,8 +377,8 @@ void FuseRings::stop() {
 
 void FuseRings::wait_begins() {
   Ring* const ring = static_cast<Ring*>(ring_of_thread);
-  if (helps_now) helpers_.wait_begins();
   if (ring == nullptr) return;
+  if (helps_now) ring->helpers->wait_begins();
   {
     std::lock_guard lock(ring->mutex);
     if (++ring->away <= ring->further || ring->further >= kRemoteWaitsMax) return;
@@ -381,9 +389,9 @@ void FuseRings::wait_begins() {
 }
 
 void FuseRings::wait_ends() {
-  if (helps_now) helpers_.wait_ends();
   Ring* const ring = static_cast<Ring*>(ring_of_thread);
   if (ring == nullptr) return;
+  if (helps_now) ring->helpers->wait_ends();
   std::lock_guard lock(ring->mutex);
   ring->away--;
 }

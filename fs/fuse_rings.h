@@ -12,7 +12,8 @@
 // 4. A ring has kEntries entries more than requests that wait for remotes, as long as that many may
 //    wait: a remote that hangs stops no other request.
 //
-// Locks: Ring::lead, then Ring::mutex; the helpers' mutex is taken under neither.
+// Locks: Ring::leading, then the mutexes of the ring and of its helpers, under none of which the
+// other is taken.
 #pragma once
 
 #include <atomic>
@@ -37,9 +38,9 @@ class FuseRings final : public Substitution {
   struct Parts {
     /// Handles a request and answers it; called by any of the threads.
     std::function<void(FuseAnswers&, ByteView)> handle;
-    /// Makes a thread that calls help() once. No lock of the session may be held that it needs.
-    std::function<void()> start_helper;
-    size_t helpers = 8;  // requests that may take long, handled at once
+    /// Makes a thread that calls help() with the same index, once.
+    std::function<void(size_t index)> start_helper;
+    size_t helpers = 8;  // requests that may take long, handled at once by each ring
   };
   /// kUnsupported and the like where there is no io_uring, or not for this process. `device` is
   /// the connection's.
@@ -55,7 +56,7 @@ class FuseRings final : public Substitution {
   size_t size() const { return rings_.size(); }
   Result<void> own(size_t index);
   void watch();
-  void help();
+  void help(size_t index);
   /// Any thread; requests that come afterwards are not answered.
   void stop();
 
@@ -83,13 +84,13 @@ class FuseRings final : public Substitution {
   void call_for_a_leader(Ring& ring);
   void note_work();
   void look_after(Ring& ring);
+  bool all_led() const;
   void move_to(int processor);
 
   const int device_;
   const Parts parts_;
   std::unique_ptr<Allowed> allowed_;  // the processors that the process may use
   std::vector<std::unique_ptr<Ring>> rings_;
-  FuseHelpers helpers_;
   std::atomic<bool> stopped_{false};
 
   std::mutex watch_mutex_;  // a leaf

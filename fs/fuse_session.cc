@@ -152,7 +152,7 @@ struct FuseSession::State final : Substitution {
   void start_rings();
   void serve_ring(size_t index);
   void serve_rings_with(const std::function<void()>& serve);
-  void start_helper();
+  void start_helper(size_t index);
   void await_end();
   void unmount_politely();
   void ask_for_dirty_pages();
@@ -341,7 +341,7 @@ void FuseSession::State::open_rings() {
   if (!options.io_uring || !wire.offers_ring()) return;
   FuseRings::Parts parts;
   parts.handle = [this](FuseAnswers& answers, ByteView request) { handle(answers, request); };
-  parts.start_helper = [this] { start_helper(); };
+  parts.start_helper = [this](size_t index) { start_helper(index); };
   parts.helpers = options.threads;
   Result<std::unique_ptr<FuseRings>> opened = FuseRings::open(fd, std::move(parts));
   if (!opened.ok()) return log_info("requests come through /dev/fuse: " + opened.error().message());
@@ -361,9 +361,9 @@ void FuseSession::State::start_rings() {
 }
 
 // Called by a thread that serves; see start_substitutes().
-void FuseSession::State::start_helper() {
+void FuseSession::State::start_helper(size_t index) {
   std::lock_guard lock(mutex);
-  workers.emplace_back([this] { serve_rings_with([&] { rings->help(); }); });
+  workers.emplace_back([this, index] { serve_rings_with([&] { rings->help(index); }); });
   serving++;
 }
 
@@ -475,6 +475,7 @@ void FuseSession::State::notify(const Notify& send) {
 void FuseSession::State::close_session() {
   if (session == nullptr) return;
   stop_workers();
+  rings.reset();
   abort_connection();
   std::unique_lock lock(notifying);
   notifiable = false;
