@@ -1,5 +1,7 @@
 #include "fs/fuse_helpers.h"
 
+#include <algorithm>
+
 namespace varve {
 
 void FuseHelpers::add(Work work) {
@@ -16,7 +18,8 @@ void FuseHelpers::add_urgent(Work work) {
 
 void FuseHelpers::call() {
   if (!may_begin()) return;
-  if (idle_ < work_.size() + urgent_.size()) {
+  const size_t room = limit_ + away_ - std::min(busy_, limit_ + away_);
+  if (idle_ < std::min(work_.size(), room) + urgent_.size()) {
     idle_++;
     start_();
   }
