@@ -16,6 +16,8 @@ constexpr uint64_t kDirectIoAllowMmap = uint64_t{1} << 36;
 
 // A write of a small file is over sooner than another thread is awake.
 constexpr size_t kLargeWriteBytes = 64 * kKiB;
+// The same of a read of what is in memory.
+constexpr size_t kLargeReadBytes = 64 * kKiB;
 
 // A request is handled by one thread from its first byte to its answer, and libfuse hands on no
 // pointer to it.
@@ -86,6 +88,10 @@ bool FuseWire::may_block(ByteView request) {
   switch (header.opcode) {
     case FUSE_WRITE:
       return request.size() > kLargeWriteBytes;
+    case FUSE_READ: {
+      fuse_read_in in;
+      return !read_part(request, kRequestBody, in) || in.size > kLargeReadBytes;
+    }
     case FUSE_LOOKUP:
     case FUSE_GETATTR:
     case FUSE_SETATTR:

@@ -159,6 +159,10 @@ TEST(FuseWireTest, KnowsWhatMayKeepOthersWaiting) {
   EXPECT_FALSE(FuseWire::may_block(request_of(header, FUSE_CREATE, 100)));
   EXPECT_FALSE(FuseWire::may_block(request_of(header, FUSE_WRITE, 8192)));
   EXPECT_TRUE(FuseWire::may_block(request_of(header, FUSE_WRITE, sizeof large)));
+  auto& read = *reinterpret_cast<fuse_read_in*>(large.data);
+  read.size = 4096;
+  EXPECT_FALSE(FuseWire::may_block(request_of(header, FUSE_READ, 100)));
+  read.size = kFuseRequestBytes;
   EXPECT_TRUE(FuseWire::may_block(request_of(header, FUSE_READ, 100)));
   EXPECT_TRUE(FuseWire::may_block(request_of(header, FUSE_FSYNC, 100)));
   EXPECT_TRUE(FuseWire::may_block(request_of(header, FUSE_MKDIR, 100))) << "takes snapshots";
