@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "dedup/base/limits.h"
 #include "dedup/segment_cache.h"
 
 namespace varve {
@@ -15,6 +16,8 @@ constexpr size_t kReadAheadTasksMax = 8;  // more are dropped, not queued
 constexpr int kLooksMax = 3;
 // Fewer chunks than this are as soon named one by one (hmac_lanes.h).
 constexpr size_t kNamedTogetherMin = 12;
+// Of segments that are held for it beside the cache; what lies in further ones is named one by one.
+constexpr size_t kReadyBytesMax = 4 * kMiB;
 
 }  // namespace
 
@@ -115,6 +118,8 @@ Result<ChunkBytes> Fetch::chunk(const ChunkId& id, const Wish& wish) {
 NamesAhead Fetch::make_ready(std::span<const Asked> chunks) {
   NamesAhead names;
   if (chunks.size() < kNamedTogetherMin) return names;
+  const DecodedSegment* last = nullptr;
+  size_t held = 0;
   for (const Asked& asked : chunks) {
     std::optional<ChunkPlace> place = asked.wish.hint;
     if (!place) {
@@ -123,8 +128,11 @@ NamesAhead Fetch::make_ready(std::span<const Asked> chunks) {
       place = *found;
     }
     auto segment = state_->segment(*place, {Naming::kWhenLookedFor, asked.wish.reach});
-    if (segment.ok() && (*segment)->type() == SegmentType::kChunks)
-      names.add(std::move(*segment), asked.id, asked.wish.length_min);
+    if (!segment.ok() || (*segment)->type() != SegmentType::kChunks) continue;
+    if (segment->get() != last) held += (*segment)->memory_bytes();
+    if (held > kReadyBytesMax) break;
+    last = segment->get();
+    names.add(std::move(*segment), asked.id, asked.wish.length_min);
   }
   names.name();
   return names;

@@ -39,12 +39,13 @@ class Fetch {
   Result<ChunkBytes> chunk(const ChunkId& id, const Wish& wish);
   Result<ChunkBytes> chunk(const ChunkId& id) { return chunk(id, Wish()); }
 
-  /// Brings here what a reader is about to ask for, chunk by chunk, and names it side by side. It
-  /// is kept while what this returns lives. Never fails: what does, does so when it is asked for.
   struct Asked {
     ChunkId id;
     Wish wish;
   };
+  /// Brings here what a reader is about to ask for, chunk by chunk, up to 4 MiB of segments, and
+  /// names it side by side. They are kept while what this returns lives. Never fails: what does,
+  /// does so when it is asked for.
   [[nodiscard]] NamesAhead make_ready(std::span<const Asked> chunks);
 
   /// Begins to decode in the background what a sequential reader will ask for next. Never blocks,

@@ -21,6 +21,7 @@ LIBRARIES = {
     r"xxhash\.h": {"dedup/base/checksum.cc"},
     r"archive": {"catalog/tar_reader.cc"},
     r"fuse": re.compile(r"fs/(fuse_|daemon)"),
+    r"liburing": re.compile(r"fs/fuse_ring"),
     r"libmount": {"fs/mount_table.cc"},
     r"CLI/": re.compile(r"tools/"),
 }
