@@ -4,8 +4,8 @@ namespace varve {
 namespace {
 
 constexpr size_t kPlannedMax = 64;
-// Behind data that nobody expected: enough to hash side by side (hasher.h), and when these are known
-// there may be something to follow again.
+// Behind data that nobody expected: enough to hash side by side (hasher.h), and when these are
+// known there may be something to follow again.
 constexpr size_t kPlannedUnexpectedMax = 32;
 
 /// The chunks that are expected, each at its place if all of them come.

@@ -23,7 +23,7 @@ struct RestoreOptions {
   bool json = false;
 };
 
-constexpr size_t kCacheBytes = 256u << 20;
+constexpr size_t kCacheBytes = 192u << 20;
 
 std::string progress_of(const RestoreFigures& figures) {
   return fmt::format("{} files, {} written, {} checked", figures.files,
