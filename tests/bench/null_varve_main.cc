@@ -1,5 +1,5 @@
-// null.varve MOUNTPOINT [direct] [io_uring=off] [threads=N]: mounts a filesystem that discards data; for
-// benchmarks. Stays in the foreground.
+// null.varve MOUNTPOINT [direct] [io_uring=off] [threads=N]: mounts a filesystem that discards
+// data; for benchmarks. Stays in the foreground.
 #include <fmt/core.h>
 
 #include <cstdlib>

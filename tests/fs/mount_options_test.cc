@@ -53,11 +53,27 @@ TEST(MountOptions, GiveTheKernelItsFlags) {
 }
 
 TEST(MountOptions, RefuseByName) {
-  for (const char* wrong :
-       {"bogus", "bogus=1", "cache", "cache=", "cache=x", "cache=1Q", "cache=99999999999T",
-        "dirty=0", "dirty=1M", "dirty=", "compression=9", "compression=zstd:0",
-        "compression=zstd:20", "compression=zstd:3x", "checkpoint=5y", "checkpoint=-1",
-        "snapshots=always", "io_uring=on", "io_uring", "ro=1", "passphrase_file"}) {
+  for (const char* wrong : {"bogus",
+                            "bogus=1",
+                            "cache",
+                            "cache=",
+                            "cache=x",
+                            "cache=1Q",
+                            "cache=99999999999T",
+                            "dirty=0",
+                            "dirty=1M",
+                            "dirty=",
+                            "compression=9",
+                            "compression=zstd:0",
+                            "compression=zstd:20",
+                            "compression=zstd:3x",
+                            "checkpoint=5y",
+                            "checkpoint=-1",
+                            "snapshots=always",
+                            "io_uring=on",
+                            "io_uring",
+                            "ro=1",
+                            "passphrase_file"}) {
     Result<MountOptions> options = parse_mount_options(std::string("rw,") + wrong);
     ASSERT_FALSE(options.ok()) << wrong;
     EXPECT_EQ(options.error().code(), Errc::kInvalid) << wrong;
