@@ -28,7 +28,7 @@ constexpr unsigned kSubmissionsMax = 128;
 // As the turns of /dev/fuse: how long a request may keep the others waiting, and looks without one
 // after which the watch sleeps.
 constexpr auto kLook = 2ms;
-constexpr int kIdleLooks = 50;
+constexpr int kRingIdleLooks = 50;
 constexpr auto kEndLook = 10ms;
 // What is moved by larger requests is better moved by two processors.
 constexpr size_t kSmallRequestBytes = 32 * kKiB;
@@ -345,7 +345,7 @@ void FuseRings::watch() {
   uint64_t before = 0;
   std::unique_lock lock(watch_mutex_);
   while (!stopped_) {
-    if (idle_looks < kIdleLooks) {
+    if (idle_looks < kRingIdleLooks) {
       watch_changed_.wait_for(lock, kLook, [&] { return stopped_.load(); });
     } else {
       watch_sleeps_ = true;

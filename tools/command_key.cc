@@ -39,14 +39,14 @@ struct KeyOptions {
   bool json = false;
 };
 
-struct OpenedStore {
+struct KeyedStore {
   std::string root;
   std::unique_ptr<Storage> storage;
   StoreConfig config;
 };
 
-Result<OpenedStore> open_store(const std::string& path) {
-  OpenedStore store;
+Result<KeyedStore> open_keyed_store(const std::string& path) {
+  KeyedStore store;
   const Result<MountedPath> mounted = find_mounted(path);
   store.root = mounted.ok() ? mounted->store : path;
   store.storage = VARVE_TRY(open_posix_storage(store.root));
@@ -55,7 +55,7 @@ Result<OpenedStore> open_store(const std::string& path) {
 }
 
 /// While it is held no other varve key changes the store: two changes at once would both count.
-Result<UniqueFd> lock_keys(const OpenedStore& store) {
+Result<UniqueFd> lock_keys(const KeyedStore& store) {
   if (!VARVE_TRY(store.storage->exists("local"))) {
     return Error(Errc::kInvalid, store.root +
                                      " is no live store (it has no local/): change the keys where "
@@ -115,7 +115,7 @@ nlohmann::json fields_of(const std::vector<FoundGeneration>& generations) {
 }
 
 Result<void> list_keys(const KeyOptions& options) {
-  const OpenedStore store = VARVE_TRY(open_store(options.path));
+  const KeyedStore store = VARVE_TRY(open_keyed_store(options.path));
   const auto generations = VARVE_TRY(read_generations_in_force(*store.storage, store.config));
   if (options.json) {
     fmt::print("{}\n", fields_of(generations).dump());
@@ -162,7 +162,7 @@ Result<AccessSecret> read_added(const NewSecret& added) {
                "--new-recovery-key-file (there is no terminal to ask on)");
 }
 
-Result<SlotId> slot_named(const OpenedStore& store, const std::string& name) {
+Result<SlotId> slot_named(const KeyedStore& store, const std::string& name) {
   std::optional<SlotId> named;
   for (const FoundGeneration& found :
        VARVE_TRY(read_generations_in_force(*store.storage, store.config))) {
@@ -195,10 +195,10 @@ void print_change(const KeyOptions& options, const KeysAfter& after) {
   }
 }
 
-using Prepare = std::function<Result<void>(const OpenedStore&, KeyChange&)>;
+using Prepare = std::function<Result<void>(const KeyedStore&, KeyChange&)>;
 
 Result<void> change_store(const KeyOptions& options, const Prepare& prepare) {
-  const OpenedStore store = VARVE_TRY(open_store(options.path));
+  const KeyedStore store = VARVE_TRY(open_keyed_store(options.path));
   const UniqueFd lock = VARVE_TRY(lock_keys(store));
   const AccessSecret secret = VARVE_TRY(read_access_secret(options.secret, store.root));
   // Before a new secret is asked for or made.
@@ -219,21 +219,21 @@ Result<void> change_store(const KeyOptions& options, const Prepare& prepare) {
 }
 
 Result<void> add_key(const KeyOptions& options) {
-  return change_store(options, [&](const OpenedStore&, KeyChange& change) -> Result<void> {
+  return change_store(options, [&](const KeyedStore&, KeyChange& change) -> Result<void> {
     change.add.push_back(VARVE_TRY(read_added(options.added)));
     return {};
   });
 }
 
 Result<void> remove_key(const KeyOptions& options) {
-  return change_store(options, [&](const OpenedStore& store, KeyChange& change) -> Result<void> {
+  return change_store(options, [&](const KeyedStore& store, KeyChange& change) -> Result<void> {
     change.remove.push_back(VARVE_TRY(slot_named(store, options.key)));
     return {};
   });
 }
 
 Result<void> change_key(const KeyOptions& options) {
-  return change_store(options, [&](const OpenedStore&, KeyChange& change) -> Result<void> {
+  return change_store(options, [&](const KeyedStore&, KeyChange& change) -> Result<void> {
     change.add.push_back(VARVE_TRY(read_added(options.added)));
     change.remove_opener = true;
     return {};
@@ -242,10 +242,10 @@ Result<void> change_key(const KeyOptions& options) {
 
 /// Not while it is mounted: the daemon would go on under the old key.
 Result<void> rotate_keys(const KeyOptions& options) {
-  const OpenedStore store = VARVE_TRY(open_store(options.path));
+  const KeyedStore store = VARVE_TRY(open_keyed_store(options.path));
   const auto world = VARVE_TRY(open_world(store.root));
   const auto lock = VARVE_TRY(in_context(world->lock(""), "rotation needs the store unmounted"));
-  return change_store(options, [](const OpenedStore&, KeyChange& change) -> Result<void> {
+  return change_store(options, [](const KeyedStore&, KeyChange& change) -> Result<void> {
     change.new_epoch = true;
     return {};
   });
@@ -265,10 +265,10 @@ void add_new_secret_options(CLI::App& app, NewSecret& added) {
   recovery->type_name("FILE");
 }
 
-using Verb = Result<void> (*)(const KeyOptions&);
+using KeyVerb = Result<void> (*)(const KeyOptions&);
 
 CLI::App* add_verb(CLI::App& key, const std::shared_ptr<KeyOptions>& options, int& exit_code,
-                   const std::string& name, const std::string& what, Verb verb) {
+                   const std::string& name, const std::string& what, KeyVerb verb) {
   CLI::App* command = key.add_subcommand(name, what);
   command->add_option("store", options->path, "STORE or MNT")->required();
   command->add_flag("--json", options->json, "Print JSON");
