@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "dedup/base/checksum.h"
+#include "tests/dedup/hmac_by_definition.h"
 
 namespace varve {
 namespace {
@@ -13,23 +13,10 @@ namespace {
 constexpr std::string_view kHiThere =
     "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7";
 
-ChunkId hmac(const Secret& key, ByteView message) {
-  Bytes inner(64, 0x36), outer(64, 0x5c);
-  for (size_t i = 0; i < key.size(); i++) {
-    inner[i] ^= key.view()[i];
-    outer[i] ^= key.view()[i];
-  }
-  inner.insert(inner.end(), message.begin(), message.end());
-  const FileHash digest = sha256(inner);
-  outer.insert(outer.end(), digest.bytes.begin(), digest.bytes.end());
-  ChunkId id;
-  id.bytes = sha256(outer).bytes;
-  return id;
-}
-
 TEST(HmacLanes, GiveTheCodesOfTheStandard) {
   const Secret key = Secret::copy_of(Bytes(20, 0x0b));
-  const auto lanes = HmacLanes::make(key, [&](ByteView message) { return hmac(key, message); });
+  const auto lanes =
+      HmacLanes::make(key, [&](ByteView message) { return hmac_by_definition(key, message); });
   if (!lanes) GTEST_SKIP() << "this build or this processor has no such lanes";
   std::vector<ChunkId> codes(16);
   std::vector<HmacLanes::Job> jobs;
@@ -42,14 +29,15 @@ TEST(HmacLanes, AreNotUsedWhereTheyDisagree) {
   const Secret key = Secret::copy_of(Bytes(32, 0x0b));
   size_t asked = 0;
   const auto wrong_once = [&](ByteView message) {
-    return ++asked == 20 ? ChunkId() : hmac(key, message);
+    return ++asked == 20 ? ChunkId() : hmac_by_definition(key, message);
   };
   EXPECT_EQ(HmacLanes::make(key, wrong_once), nullptr);
 }
 
 TEST(HmacLanes, RunNothing) {
   const Secret key = Secret::copy_of(Bytes(32, 1));
-  const auto lanes = HmacLanes::make(key, [&](ByteView message) { return hmac(key, message); });
+  const auto lanes =
+      HmacLanes::make(key, [&](ByteView message) { return hmac_by_definition(key, message); });
   if (lanes) lanes->run({});
 }
 

@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 
 #include "dedup/access_folder.h"
+#include "dedup/replaced_keys.h"
 #include "dedup/statement.h"
 #include "tests/replicator/replication_world.h"
 #include "tests/support/test_seed.h"
@@ -315,6 +316,72 @@ TEST_F(RotationTest, NothingIsRemovedWhereWhatSupersedesItIsDamagedThere) {
   const FileHash second = publish_generation(maker, store, 2, {first});
   // It lies there by cp already, with a bit turned.
   const std::string path = path_of({FileClass::kKeys, second});
+  ASSERT_TRUE(write_whole(remote, path, read_whole(store, path, 1 << 20).value()).ok());
+  ASSERT_TRUE(remote.flip_bit(path, 900));
+  ASSERT_TRUE(pass(2).done.ok());
+  EXPECT_TRUE(keys_there(remote).contains(first));
+}
+
+/// The remote has the first generation; two changes later the third is in force here, and names
+/// none that the remote has.
+struct MissedChangeTest : RotationTest {
+  FileHash third;
+
+  MissedChangeTest() {
+    fill();
+    EXPECT_TRUE(pass().done.ok());
+    const FileHash second = publish_generation(maker, store, 2, {first});
+    third = publish_generation(maker, store, 3, {second});
+    for (const FileHash& replaced : {first, second})
+      EXPECT_TRUE(store.unlink(path_of({FileClass::kKeys, replaced})).ok());
+    EXPECT_TRUE(note_replaced_keys(store, {first, second}).ok());
+  }
+  /// The first may be there or not, but never gone before the third is there whole.
+  void expect_that_one_opens(Storage& place, const std::string& what) {
+    const auto in_force = read_generations_in_force(place, maker.config);
+    ASSERT_TRUE(in_force.ok()) << what;
+    std::set<FileHash> opens;
+    for (const FoundGeneration& found : *in_force) opens.insert(found.hash);
+    EXPECT_TRUE(opens.contains(first) || opens.contains(third)) << what;
+  }
+};
+
+TEST_F(MissedChangeTest, WhatWasReplacedGoesAndOneThatOpensStaysAtEveryPowerCut) {
+  for (uint64_t cut = 0;; cut++) {
+    const auto machines = copy();
+    machines->remote_power.stop_after(cut);
+    const bool done = pass(*machines, cut).done.ok();
+    machines->remote_power.restore();
+    machines->remote->power_cut(cut * 11 + 3);
+    expect_that_one_opens(*machines->remote, "cut at " + std::to_string(cut));
+    ASSERT_TRUE(pass(*machines, cut + 1).done.ok());
+    EXPECT_EQ(keys_there(*machines->remote), std::set<FileHash>{third}) << cut;
+    if (HasFailure() || done) break;
+  }
+}
+
+TEST_F(MissedChangeTest, OneThatOpensStaysWhereSendingKeysFails) {
+  for (const bool write : {true, false}) {
+    uint64_t nth = 1;
+    for (bool failed = true; failed; nth++) {
+      const auto machines = copy();
+      if (write) machines->remote->fail_write(nth);
+      if (!write) machines->remote->fail_sync(nth);
+      failed = !pass(*machines, nth).done.ok();
+      const std::string what = (write ? "write " : "sync ") + std::to_string(nth);
+      expect_that_one_opens(*machines->remote, what);
+      if (!failed) break;  // it has fewer than that
+      machines->remote->power_cut(nth);
+      expect_that_one_opens(*machines->remote, what + ", then a power cut");
+      ASSERT_TRUE(pass(*machines, nth + 1).done.ok()) << what;
+      EXPECT_EQ(keys_there(*machines->remote), std::set<FileHash>{third}) << what;
+    }
+    EXPECT_GT(nth, 1u) << "nothing failed";
+  }
+}
+
+TEST_F(MissedChangeTest, NothingGoesWhereWhatStandsForItIsDamagedThere) {
+  const std::string path = path_of({FileClass::kKeys, third});
   ASSERT_TRUE(write_whole(remote, path, read_whole(store, path, 1 << 20).value()).ok());
   ASSERT_TRUE(remote.flip_bit(path, 900));
   ASSERT_TRUE(pass(2).done.ok());
