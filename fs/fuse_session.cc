@@ -194,7 +194,12 @@ FuseSession::FuseSession(Filesystem& filesystem, SessionOptions options)
 
 FuseSession::~FuseSession() {
   if (state_->session == nullptr) return;
-  if (!state_->workers.empty()) state_->unmount_politely();
+  bool serves = false;
+  {
+    std::lock_guard lock(state_->mutex);  // a ring's threads may be starting helpers
+    serves = !state_->workers.empty();
+  }
+  if (serves) state_->unmount_politely();
   state_->close_session();
 }
 
